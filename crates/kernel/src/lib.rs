@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+pub mod call;
+pub mod code;
+pub mod error;
+pub mod id;
+pub mod money;
+pub mod page;
+pub mod principal;
+#[cfg(feature = "sql")]
+mod sql;
+pub mod text;
+pub mod time;
+pub mod write;
+
+pub use call::{Call, Freshness, ReadMode, ReadWant, Token};
+pub use code::{CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag};
+pub use error::{Common, FieldError, Invalid, OpError, SystemError};
+pub use id::{Id, Kind, RequestId};
+pub use money::AmountMinor;
+pub use page::{Order, PageRequest, Position};
+pub use principal::{Offices, Principal, Role, Scope};
+pub use time::{Clock, Timestamp};
+pub use write::{IdempotencyKey, IfMatch, Intent, Reply};
