@@ -1,0 +1,99 @@
+//! What a write's closure works with.
+
+use std::{
+    ops::Deref,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kernel::{Intent, OfficeCode, Timestamp};
+use serde_json::Value;
+
+use crate::Session;
+
+/// A serializable transaction. What it emits is stored with its effect, in one statement before COMMIT.
+#[derive(Debug)]
+pub struct Txn<'c> {
+    session: &'c Session,
+    intent: &'c Intent,
+    notes: Mutex<Notes>,
+}
+
+/// What the closure left for the runner.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    pub(crate) now: Timestamp,
+    pub(crate) events: Vec<Event>,
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
+}
+
+/// Something happened to a resource. Its id and time are the runner's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// `warehouse.item.created`
+    pub kind: &'static str,
+    /// Id of the resource.
+    pub subject: String,
+    /// Office of the resource; `None` for what belongs to none.
+    pub office: Option<OfficeCode>,
+    /// Version of the resource after it.
+    pub resource_version: i64,
+    /// What the resource is now; ids instead of personal data.
+    pub data: Value,
+}
+
+impl<'c> Txn<'c> {
+    pub(crate) fn new(session: &'c Session, intent: &'c Intent) -> Self {
+        let notes =
+            Notes { now: intent.call.received_at(), events: Vec::new(), before: None, after: None };
+        Self { session, intent, notes: Mutex::new(notes) }
+    }
+
+    pub(crate) fn into_notes(self) -> Notes {
+        self.notes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The write.
+    #[must_use]
+    pub fn intent(&self) -> &Intent {
+        self.intent
+    }
+
+    /// Tells of a time found on a locked row (`created_at`, `updated_at`, `recorded_at`), so that what this
+    /// transaction writes is younger.
+    pub fn observe(&self, found: Timestamp) {
+        let mut notes = self.notes();
+        notes.now = notes.now.max(found.plus(Duration::from_millis(1)));
+    }
+
+    /// The time to stamp rows with: the request's, or 1 ms after the newest time observed. Ask after observing.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.notes().now
+    }
+
+    /// Stores an event with the effect.
+    pub fn emit(&self, event: Event) {
+        self.notes().events.push(event);
+    }
+
+    /// What the audit row says of the resource before and after. Personal data masked by the caller.
+    pub fn audit(&self, before: Option<Value>, after: Option<Value>) {
+        let mut notes = self.notes();
+        notes.before = before;
+        notes.after = after;
+    }
+}
+
+impl Deref for Txn<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+    }
+}

@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+pub mod db;
+
+pub use db::TestDb;
