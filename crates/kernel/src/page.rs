@@ -33,3 +33,37 @@ pub struct PageRequest {
     /// The moment that the whole walk shows; `None` on the first page, which sets it.
     pub snapshot: Option<Timestamp>,
 }
+
+impl PageRequest {
+    /// Before everything that was ever recorded.
+    pub const BEGINNING: Timestamp = Timestamp::from_millis(-62_135_596_800_000); // 0001-01-01
+    /// After everything that will ever be recorded.
+    pub const END: Timestamp = Timestamp::from_millis(253_402_300_799_999); // 9999-12-31
+
+    /// Rows to fetch: one more than wanted shows whether there is a next page.
+    #[must_use]
+    pub fn fetch(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+
+    /// The earliest and latest `created_at` to show, both included: the filter's, cut at the walk's snapshot.
+    #[must_use]
+    pub fn created(
+        &self,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> (Timestamp, Timestamp) {
+        let latest = to.unwrap_or(Self::END).min(self.snapshot.unwrap_or(Self::END));
+        (from.unwrap_or(Self::BEGINNING), latest)
+    }
+
+    /// Where the page begins: rows strictly behind this time and id; before the first row on the first page.
+    #[must_use]
+    pub fn start(&self) -> (Timestamp, &str) {
+        match (&self.after, self.order) {
+            (Some(position), _) => (position.created_at, &position.id),
+            (None, Order::Asc) => (Self::BEGINNING, ""),
+            (None, Order::Desc) => (Self::END, ""),
+        }
+    }
+}
