@@ -1,0 +1,96 @@
+//! Whether CockroachDB would parse our SQL, by the grammar its makers publish.
+//!
+//! The checker is a program of its own (`check_sql.py` with the published grammars beside it); where it is
+//! not here, this says so loudly and lets the rest go on.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+
+use crate::{
+    run,
+    tidy::{rust, sql},
+    tree,
+};
+
+/// Both releases that are promised: the newest, and the one with long-term support.
+const GRAMMARS: &[&str] = &["stmt_block.bnf", "stmt_block_v25.4.bnf"];
+
+/// Checks every `.sql` file and every statement that stands whole in a source file.
+pub(crate) fn check() -> Result<()> {
+    let Some(checker) = checker() else {
+        eprintln!(
+            "SKIPPED: the CockroachDB grammar checker is not here; its folder can be named by CRDB_CHECKER"
+        );
+        return Ok(());
+    };
+    let folder = run::target().join("statements");
+    fs::create_dir_all(&folder)?;
+    let mut paths = Vec::new();
+    for file in tree::files(run::root())? {
+        if file.has_extension("sql") {
+            paths.push(run::root().join(&file.path));
+        } else if file.has_extension("rs")
+            && file.path.contains("/src/")
+            && !file.path.contains("xtask")
+        {
+            let statements = statements(&file.text);
+            if !statements.is_empty() {
+                let path = folder.join(format!("{}.sql", file.path.replace('/', ".")));
+                fs::write(&path, statements)?;
+                paths.push(path);
+            }
+        }
+    }
+    for grammar in GRAMMARS {
+        let mut command = Command::new("python3");
+        command
+            .arg(checker.join("check_sql.py"))
+            .arg("--grammar")
+            .arg(checker.join(grammar));
+        run::run(command.args(&paths))?;
+    }
+    Ok(())
+}
+
+fn checker() -> Option<PathBuf> {
+    let folder = env::var_os("CRDB_CHECKER")
+        .map_or_else(|| run::root().join("../shared/tools/crdb"), PathBuf::from);
+    let whole =
+        |folder: &Path| folder.join("check_sql.py").is_file() && run::on_path("python3").is_some();
+    whole(&folder).then_some(folder)
+}
+
+/// The statements of a source file, each after the line it stands in.
+fn statements(source: &str) -> String {
+    let literals = rust::parse(source).literals;
+    literals
+        .iter()
+        // A brace is a place that `format!` fills, wherever the text is kept meanwhile.
+        .filter(|literal| {
+            literal.whole && sql::is_statement(&literal.text) && !literal.text.contains('{')
+        })
+        .map(|literal| {
+            format!(
+                "-- line {}\n{};\n",
+                literal.line,
+                literal.text.trim_end_matches(';')
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_statements_are_taken() {
+        let source = "const A: &str = \"SELECT 1\";\nlet b = format!(\"SELECT {x}\");\nlet c = \"select a place\";";
+        assert_eq!(statements(source), "-- line 1\nSELECT 1;\n");
+    }
+}
