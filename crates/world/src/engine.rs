@@ -1,0 +1,113 @@
+//! The embedded PostgreSQL: found or fetched, initialised once, started under a guard, and started again when
+//! it ends while it should not.
+
+pub mod account;
+pub mod binaries;
+mod cluster;
+mod download;
+mod server;
+
+use std::{io, path::PathBuf};
+
+pub use self::{
+    account::{Account, NoAccount},
+    binaries::{Binaries, NamedError, Search},
+    download::DownloadError,
+    server::Engine,
+};
+use crate::{process::SpawnError, state::{Hold, StateError}};
+
+/// What a user may say about the embedded database.
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// The folder of the server's programs.
+    pub named: Option<PathBuf>,
+    /// `PATH`.
+    pub path: Option<std::ffi::OsString>,
+    /// The port; 5433 or a free one near it if not said.
+    pub port: Option<u16>,
+}
+
+/// Why there is no database.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Root has nobody to run it as.
+    #[error(transparent)]
+    NoAccount(#[from] NoAccount),
+    /// The programs that the user named will not do.
+    #[error(transparent)]
+    Named(#[from] NamedError),
+    /// There are no programs.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A child could not be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// No port is free.
+    #[error(transparent)]
+    Port(#[from] crate::ports::NoFreePort),
+    /// A file or folder cannot be used.
+    #[error("could not use {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The unprivileged user may not run the programs.
+    #[error(
+        "the user {user} may not run the programs in {}: name others by MERIDIAN_PG_BIN, or open that folder to everyone",
+        folder.display()
+    )]
+    Unreachable {
+        /// Whom the server runs as.
+        user: &'static str,
+        /// The programs.
+        folder: PathBuf,
+    },
+    /// There is data, and nothing that knows its password.
+    #[error("{} has data but {} is gone: run `meridian up --fresh` to begin anew", data.display(), secrets.display())]
+    Orphaned {
+        /// The data.
+        data: PathBuf,
+        /// Where its passwords were.
+        secrets: PathBuf,
+    },
+    /// Somebody started a server on our data.
+    #[error("a PostgreSQL server that `meridian up` did not start (process {pid}) runs on {}: end it first", data.display())]
+    Foreign {
+        /// The server.
+        pid: i32,
+        /// The data.
+        data: PathBuf,
+    },
+    /// A program of the server failed.
+    #[error("{what} failed: {reason} (see {})", log.display())]
+    Failed {
+        /// What was tried.
+        what: &'static str,
+        /// The last thing it said.
+        reason: String,
+        /// All that it said.
+        log: PathBuf,
+    },
+}
+
+/// Forgets the database and everything else of a state, wherever it lies. No child may be running.
+///
+/// # Errors
+/// [`EngineError`].
+pub fn wipe(hold: &Hold) -> Result<(), EngineError> {
+    cluster::wipe_elsewhere(hold.folder())?;
+    Ok(hold.wipe()?)
+}
+
+impl EngineError {
+    fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

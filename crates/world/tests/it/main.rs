@@ -1,0 +1,4 @@
+//! The embedded database as it is: real servers, real processes, really killed.
+
+mod engine;
+mod support;
