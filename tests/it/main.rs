@@ -1,0 +1,16 @@
+//! The world as its users see it.
+
+#![cfg(test)]
+
+mod answers;
+mod authorization;
+mod commands;
+mod failures;
+mod hostile;
+mod http;
+mod items;
+mod lifecycle;
+mod nearest;
+mod processes;
+mod wait;
+mod world;
