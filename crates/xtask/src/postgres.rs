@@ -308,3 +308,27 @@ fn unprivileged() -> Result<(u32, u32)> {
         .or_else(|| find("nobody"))
         .context("PostgreSQL refuses root, and there is neither a user postgres nor a user nobody")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_server_ends_with_its_holder() {
+        let server = start(&find_or_install().unwrap()).unwrap();
+        let address = server
+            .url
+            .split('@')
+            .nth(1)
+            .and_then(|rest| rest.split('/').next())
+            .unwrap()
+            .to_owned();
+        let folder = server.folder.clone();
+        assert!(TcpStream::connect(&address).is_ok());
+        drop(server);
+        assert!(TcpStream::connect(&address).is_err());
+        assert!(!folder.exists());
+    }
+}
