@@ -66,8 +66,14 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown_wherever_it_sits() {
-        let config = Config { user: "ada", password: "hunter2".parse().unwrap() };
-        let shown = format!("{config:?} {config:#?} {}", serde_json::to_string(&config).unwrap());
+        let config = Config {
+            user: "ada",
+            password: "hunter2".parse().unwrap(),
+        };
+        let shown = format!(
+            "{config:?} {config:#?} {}",
+            serde_json::to_string(&config).unwrap()
+        );
         assert!(shown.contains("ada") && shown.contains(REDACTED));
         assert!(!shown.contains("hunter2"), "{shown}");
         assert_eq!(config.password.expose(), "hunter2");

@@ -67,7 +67,10 @@ mod tests {
                 done.store(true, Ordering::SeqCst);
             }
         }));
-        assert!(!tasks.wait(Duration::from_millis(20)).await, "the task cannot have ended");
+        assert!(
+            !tasks.wait(Duration::from_millis(20)).await,
+            "the task cannot have ended"
+        );
         assert_eq!(tasks.running(), 1);
         go.send(()).unwrap();
         assert!(tasks.wait(Duration::from_secs(10)).await);

@@ -66,13 +66,22 @@ pub enum TelemetryError {
 /// # Errors
 /// A filter that cannot be read, or a second call.
 pub fn init(format: Format, filter: &str) -> Result<(), TelemetryError> {
-    let directives = EnvFilter::try_new(filter)
-        .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+    let directives = EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
+        filter: filter.to_owned(),
+        source,
+    })?;
     let registry = tracing_subscriber::registry().with(directives);
     match format {
-        Format::Human => registry.with(subscriber::layer().with_writer(std::io::stderr)).try_init(),
+        Format::Human => registry
+            .with(subscriber::layer().with_writer(std::io::stderr))
+            .try_init(),
         Format::Json => registry
-            .with(subscriber::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .with(
+                subscriber::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
             .try_init(),
     }
     .map_err(TelemetryError::Twice)
@@ -87,7 +96,10 @@ mod tests {
         let bad = init(Format::Json, "info,=[").unwrap_err();
         assert!(bad.to_string().contains("info,=["), "{bad}");
         init(Format::Json, "warn").unwrap();
-        assert!(matches!(init(Format::Human, "warn"), Err(TelemetryError::Twice(_))));
+        assert!(matches!(
+            init(Format::Human, "warn"),
+            Err(TelemetryError::Twice(_))
+        ));
     }
 
     #[test]

@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+pub mod auth;
+pub mod config;
+mod error;
+mod exchange;
+mod fields;
+mod finish;
+mod headers;
+mod json;
+mod limiter;
+mod metrics;
+mod newest;
+mod openapi;
+mod pages;
+mod paging;
+mod params;
+mod pipeline;
+mod probes;
+pub mod problem;
+mod query;
+mod reply;
+mod server;
+mod service;
+mod suggest;
+mod upload;
+mod write;
+
+pub use auth::{
+    AnyToken, Caller, Can, EdgeLocation, JwksSource, KeysError, OfficeFilter, Open, Permission,
+    ReachedOffice, Verifier, permission,
+};
+pub use config::{HttpConfig, Limits, Quota, TrustedProxies};
+pub use error::ApiError;
+pub use fields::Fields;
+pub use pages::documented_codes;
+pub use paging::{Listed, Paging};
+pub use params::{Params, Segment, Segments};
+pub use problem::{Effect, ParameterError, Problem, ProblemType, ToProblem};
+pub use reply::{Found, Written};
+pub use server::serve;
+pub use service::{Readiness, Service, ServiceParts, System, document, readiness, service};
+pub use write::{JsonRequest, WriteRequest};
