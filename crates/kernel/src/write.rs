@@ -38,6 +38,12 @@ impl IdempotencyKey {
         if valid { Ok(Self(text.into())) } else { Err(KeyError::Malformed) }
     }
 
+    /// Whether this names a write that came without a key.
+    #[must_use]
+    pub fn is_auto(&self) -> bool {
+        self.0.starts_with(Self::AUTO)
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -153,6 +159,7 @@ mod tests {
     #[test]
     fn hard_case_06_a_clients_key_never_begins_with_auto() {
         assert_eq!("auto:12345".parse::<IdempotencyKey>(), Err(KeyError::Reserved));
-        assert!(IdempotencyKey::from_receipt("auto:12345").is_ok());
+        assert!(IdempotencyKey::from_receipt("auto:12345").is_ok_and(|key| key.is_auto()));
+        assert!("12345:auto".parse::<IdempotencyKey>().is_ok_and(|key| !key.is_auto()));
     }
 }

@@ -1,196 +1,160 @@
 //! The handle that everything else holds.
 
-use kernel::{
-    Call, Clock, IdempotencyKey, Intent, OfficeCode, OpError, Principal, ReadWant, RegionTag, Reply,
-    Scope, SystemError, Timestamp,
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
+
+use kernel::{Call, Clock, Freshness, RegionTag, SystemError, Timestamp, Token};
 use prometheus_client::registry::Registry;
 
-use crate::{
-    DbConfig, DbError, Migrations, Receipt, Refusal, SchemaError, Session, Txn, TxError,
-};
+use crate::{DbConfig, DbError, clock::DbTime, engine::Engine, metrics::Metrics, pool::Pools};
 
-/// The database. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Db {}
+/// A database that does not say a word for this long is not ready.
+const PING_WAIT: Duration = Duration::from_secs(1);
 
-/// What a read is and how fresh it must be.
+/// The database, as one process of one region has it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ReadSpec {
-    /// The operation, named as in the OpenAPI document.
-    pub operation: &'static str,
-    /// What the caller wants.
-    pub want: ReadWant,
-    /// Home region of the data; `g` for data that lives everywhere.
-    pub home: RegionTag,
-    /// The moment that a walk shows, for every page but its first.
-    pub snapshot: Option<Timestamp>,
-}
+pub struct Db(Arc<Inner>);
 
-/// What was read, and when.
-#[derive(Debug, Clone)]
-pub struct Read<T> {
-    /// What the closure gave.
-    pub value: T,
-    /// The database's time of the read: the snapshot of the walk that it begins.
-    pub at: Timestamp,
+#[derive(Debug)]
+struct Inner {
+    config: DbConfig,
+    clock: Clock,
+    pools: Arc<Pools>,
+    metrics: Metrics,
+    time: DbTime,
+    turn: AtomicUsize,
+    #[cfg(feature = "testing")]
+    faults: crate::Faults,
 }
 
 impl Db {
-    /// Prepares to connect; does not connect yet.
+    /// Prepares to connect; does not connect yet. Metrics are registered under their own names.
     ///
     /// # Errors
     /// [`DbError::Config`].
-    pub fn open(_config: DbConfig, _clock: Clock, _registry: &mut Registry) -> Result<Self, DbError> {
-        unimplemented!()
+    pub fn open(config: DbConfig, clock: Clock, registry: &mut Registry) -> Result<Self, DbError> {
+        for (what, region) in [("region", &config.region), ("primary region", &config.primary)] {
+            if !config.regions.contains(region) {
+                return Err(DbError::Config(format!("{what} {region} is not among the regions")));
+            }
+        }
+        let pools = Arc::new(Pools::new(&config)?);
+        Ok(Self(Arc::new(Inner {
+            metrics: Metrics::register(registry, Arc::downgrade(&pools)),
+            config,
+            clock,
+            pools,
+            time: DbTime::default(),
+            turn: AtomicUsize::new(0),
+            #[cfg(feature = "testing")]
+            faults: crate::Faults::default(),
+        })))
     }
 
-    /// Whether the database answers within a second.
+    /// Whether the database answers within a second. For `/readyz`.
     ///
     /// # Errors
     /// [`SystemError::Unavailable`].
     pub async fn ping(&self) -> Result<(), SystemError> {
-        unimplemented!()
-    }
-
-    /// Whether this program may serve the schemas it finds.
-    ///
-    /// # Errors
-    /// [`SchemaError`].
-    pub async fn check_schema(&self, _systems: &[&'static Migrations]) -> Result<(), SchemaError> {
-        unimplemented!()
+        let deadline = Instant::now() + PING_WAIT;
+        let asked = tokio::time::timeout_at(deadline.into(), async {
+            let shared = self.pools().shared(self.next_turn(), deadline).await?;
+            let answered = shared.simple_query("").await;
+            if answered.is_err() {
+                self.pools().forget(&shared);
+            }
+            answered.map(drop).map_err(DbError::from)
+        })
+        .await
+        .unwrap_or(Err(DbError::Timeout));
+        asked.map_err(|error| SystemError::Unavailable { source: Some(Box::new(error)) })
     }
 
     /// Every region.
     #[must_use]
     pub fn regions(&self) -> &[RegionTag] {
-        unimplemented!()
+        &self.0.config.regions
     }
 
-    /// The region of rows that belong to no office.
+    /// The region that keeps key, audit and event rows of writes to what belongs to no office (hard case 11).
     #[must_use]
     pub fn primary(&self) -> &RegionTag {
-        unimplemented!()
+        &self.0.config.primary
     }
 
     /// The region of this process.
     #[must_use]
     pub fn region(&self) -> &RegionTag {
-        unimplemented!()
+        &self.0.config.region
     }
 
     /// The clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        unimplemented!()
-    }
-
-    /// Runs single-statement reads on a shared connection.
-    ///
-    /// # Errors
-    /// [`SystemError`].
-    pub async fn read<T>(
-        &self,
-        _call: &Call,
-        _spec: ReadSpec,
-        _work: impl AsyncFn(&Session) -> Result<T, DbError>,
-    ) -> Result<Read<T>, SystemError> {
-        unimplemented!()
-    }
-
-    /// As [`Db::read`], for a page of a list: on its first page the moment is fixed that all pages show.
-    ///
-    /// # Errors
-    /// [`SystemError`].
-    pub async fn read_page<T>(
-        &self,
-        _call: &Call,
-        _spec: ReadSpec,
-        _work: impl AsyncFn(&Session) -> Result<T, DbError>,
-    ) -> Result<Read<T>, SystemError> {
-        unimplemented!()
-    }
-
-    /// Runs several reads that see one moment.
-    ///
-    /// # Errors
-    /// [`SystemError`].
-    pub async fn read_snapshot<T>(
-        &self,
-        _call: &Call,
-        _spec: ReadSpec,
-        _work: impl AsyncFn(&Session) -> Result<T, DbError>,
-    ) -> Result<Read<T>, SystemError> {
-        unimplemented!()
-    }
-
-    /// Runs a write exactly once.
-    ///
-    /// # Errors
-    /// [`OpError`].
-    pub async fn write<E: Refusal, W>(&self, _intent: Intent, _work: W) -> Result<Reply, OpError<E>>
-    where
-        W: AsyncFn(&Txn<'_>) -> Result<Reply, TxError<E>>,
-    {
-        unimplemented!()
-    }
-
-    /// What became of a write; `region` `None`: every region is asked.
-    ///
-    /// # Errors
-    /// [`SystemError`].
-    pub async fn receipt(
-        &self,
-        _call: &Call,
-        _principal: &Principal,
-        _key: &IdempotencyKey,
-        _region: Option<&RegionTag>,
-    ) -> Result<Option<Receipt>, SystemError> {
-        unimplemented!()
-    }
-
-    /// Makes sure that nothing will ever be written under the key, or says what was.
-    ///
-    /// # Errors
-    /// [`SystemError`].
-    pub async fn void(&self, _void: Void<'_>) -> Result<Receipt, SystemError> {
-        unimplemented!()
-    }
-
-    /// Effects per key of this principal, counted from audit rows, in the order of `keys`.
-    ///
-    /// # Errors
-    /// [`SystemError`].
-    pub async fn verify(
-        &self,
-        _call: &Call,
-        _principal: &Principal,
-        _keys: &[IdempotencyKey],
-    ) -> Result<Vec<u64>, SystemError> {
-        unimplemented!()
+        &self.0.clock
     }
 
     /// The fault switch.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn faults(&self) -> &crate::Faults {
-        unimplemented!()
+        &self.0.faults
     }
-}
 
-/// A key to make void.
-#[derive(Debug, Clone, Copy)]
-pub struct Void<'a> {
-    /// The request.
-    pub call: &'a Call,
-    /// Whose key it is.
-    pub principal: &'a Principal,
-    /// The key.
-    pub key: &'a IdempotencyKey,
-    /// The office that the write named.
-    pub office: Option<&'a OfficeCode>,
-    /// Where the key row lives: the office's home, or the primary region.
-    pub home: &'a RegionTag,
-    /// The right that the route asked for.
-    pub scope: Scope,
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.0.pools
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn time(&self) -> &DbTime {
+        &self.0.time
+    }
+
+    pub(crate) fn engine(&self) -> Option<Engine> {
+        self.pools().engine()
+    }
+
+    pub(crate) fn max_clock_offset(&self) -> Duration {
+        self.0.config.max_clock_offset
+    }
+
+    /// Whose turn it is among the shared connections.
+    pub(crate) fn next_turn(&self) -> usize {
+        self.0.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether rows homed there are another region's. Rows that live everywhere are read here.
+    pub(crate) fn is_remote(&self, home: &RegionTag) -> bool {
+        home != self.region() && *home != RegionTag::global()
+    }
+
+    /// A time not before the database's now: carried from a sample, else from this machine's clock.
+    pub(crate) fn time_bound(&self) -> Timestamp {
+        self.time().now().unwrap_or_else(|| self.clock().now().plus(self.max_clock_offset()))
+    }
+
+    /// The answer shows the newest state as of `at`.
+    pub(crate) fn answer_strong(&self, call: &Call, home: &RegionTag, at: Timestamp) {
+        // CockroachDB's statement may have read values up to its node's clock + the maximum offset (hard case 14).
+        let at = match self.engine() {
+            Some(Engine::Cockroach) => at.plus(self.max_clock_offset()),
+            Some(Engine::Postgres) | None => at,
+        };
+        self.answer_token(call, home, Token::at(at));
+    }
+
+    /// The answer shows the newest state, and that covers `token`.
+    pub(crate) fn answer_token(&self, call: &Call, home: &RegionTag, token: Token) {
+        let mut facts = call.facts();
+        facts.freshness = Some(Freshness::Strong { home: home.clone() });
+        facts.token = facts.token.max(Some(token));
+    }
 }

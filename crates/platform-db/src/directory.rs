@@ -1,18 +1,37 @@
 //! Code → home region, from memory.
 
-use kernel::{Call, OfficeCode, RegionTag, SystemError};
+use std::sync::Arc;
 
-use crate::Db;
+use kernel::{Call, OfficeCode, ReadWant, RegionTag, SystemError};
+use moka::future::Cache;
 
-/// Where offices live. Cached for ever, since a home never changes; that an office does not exist is never cached.
+use crate::{Db, ReadSpec, Session, offices};
+
+/// Far more offices than there will be; bounded all the same.
+const OFFICES_MAX: u64 = 100_000;
+
+/// Where offices live. Cached for ever, since a home never changes (hard case 34), filled single-flight; that an
+/// office does not exist is never cached.
 #[derive(Debug, Clone)]
-pub struct Directory {}
+pub struct Directory {
+    db: Db,
+    homes: Cache<OfficeCode, RegionTag>,
+}
+
+/// Why there is nothing to cache.
+#[derive(Debug, thiserror::Error)]
+enum Miss {
+    #[error("no such office")]
+    Absent,
+    #[error("the home of an office could not be read")]
+    System(#[source] SystemError),
+}
 
 impl Directory {
     /// An empty one.
     #[must_use]
-    pub fn new(_db: Db) -> Self {
-        unimplemented!()
+    pub fn new(db: Db) -> Self {
+        Self { db, homes: Cache::new(OFFICES_MAX) }
     }
 
     /// The home region of an office, `None` if there is no such office.
@@ -21,9 +40,41 @@ impl Directory {
     /// [`SystemError`].
     pub async fn home(
         &self,
-        _call: &Call,
-        _office: &OfficeCode,
+        call: &Call,
+        office: &OfficeCode,
     ) -> Result<Option<RegionTag>, SystemError> {
-        unimplemented!()
+        if let Some(home) = self.homes.get(office).await {
+            return Ok(Some(home));
+        }
+        match self.homes.try_get_with_by_ref(office, self.fill(call, office)).await {
+            Ok(home) => Ok(Some(home)),
+            Err(miss) => match Arc::try_unwrap(miss) {
+                Ok(Miss::Absent) => Ok(None),
+                Ok(Miss::System(error)) => Err(error),
+                // The read was another request's, and its end is shared with it.
+                Err(shared) => match &*shared {
+                    Miss::Absent => Ok(None),
+                    Miss::System(SystemError::DeadlineExceeded) => Err(SystemError::DeadlineExceeded),
+                    Miss::System(_) => {
+                        Err(SystemError::Unavailable { source: Some(Box::new(shared)) })
+                    }
+                },
+            },
+        }
+    }
+
+    async fn fill(&self, call: &Call, office: &OfficeCode) -> Result<RegionTag, Miss> {
+        let spec = ReadSpec {
+            operation: "find_home",
+            want: ReadWant::default(),
+            home: RegionTag::global(),
+            snapshot: None,
+        };
+        let read = self
+            .db
+            .read(call, spec, async |session: &Session| offices::home(session, office).await)
+            .await
+            .map_err(Miss::System)?;
+        read.value.ok_or(Miss::Absent)
     }
 }

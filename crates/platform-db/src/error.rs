@@ -2,14 +2,14 @@
 //!
 //! A [`DbError`] keeps its SQLSTATE until the runner has seen it: nobody turns it into another error on the way.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use kernel::{Common, Invalid};
 
-type Source = Box<dyn Error + Send + Sync>;
+type Source = Arc<dyn Error + Send + Sync>;
 
 /// A statement, a connection or a row did not give what was wanted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
     /// The database answered a statement with an error.
     #[error("the database answered {code}")]
@@ -101,15 +101,15 @@ impl From<tokio_postgres::Error> for DbError {
             return Self::Sql {
                 code: db.code().code().to_owned(),
                 constraint: db.constraint().map(str::to_owned),
-                source: Box::new(error),
+                source: Arc::new(error),
             };
         }
         let broken = error.is_closed()
             || error.source().is_some_and(|source| source.is::<std::io::Error>());
         if broken {
-            Self::Lost { source: Box::new(error) }
+            Self::Lost { source: Arc::new(error) }
         } else {
-            Self::Driver { source: Box::new(error) }
+            Self::Driver { source: Arc::new(error) }
         }
     }
 }

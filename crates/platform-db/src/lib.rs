@@ -1,26 +1,52 @@
 #![doc = include_str!("../README.md")]
 
+mod clock;
 mod config;
 mod db;
 mod directory;
+mod engine;
 mod error;
+#[cfg(feature = "testing")]
+mod faults;
+mod keys;
+mod metrics;
 mod migrate;
+mod moment;
 pub mod offices;
+mod pool;
+mod read;
 mod receipt;
 mod session;
 mod txn;
+mod verdict;
+mod write;
 
 pub use config::DbConfig;
-pub use db::{Db, Read, ReadSpec, Void};
+pub use db::Db;
 pub use directory::Directory;
 pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 #[cfg(feature = "testing")]
 pub use faults::{Fault, Faults};
-pub use migrate::{AppliedMigration, MigrateError, MigrateReport, Migrations, migrate, migrations};
+pub use keys::Void;
+pub use migrate::{
+    AppliedMigration, MigrateError, MigrateReport, Migrations, migrate, migrations,
+};
+pub use read::{Read, ReadSpec};
 pub use receipt::{Receipt, ReceiptStatus};
 pub use session::{Row, Session};
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
 
+/// Every statement of this crate, for the test that prepares and explains them all.
 #[cfg(feature = "testing")]
-mod faults;
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    [
+        clock::STATEMENTS,
+        keys::STATEMENTS,
+        migrate::STATEMENTS,
+        offices::STATEMENTS,
+        write::STATEMENTS,
+    ]
+    .concat()
+}

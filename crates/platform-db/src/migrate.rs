@@ -1,16 +1,35 @@
-//! Migrations.
+//! Migrations: one job at a time, run by `meridian migrate` only.
+//!
+//! refinery takes no lock and does not retry, and CockroachDB commits every DDL statement by itself. So a lease
+//! row keeps other jobs out (advisory locks are stubs on CockroachDB), every file is idempotent, and the whole run
+//! is repeated when a connection breaks. Schemas, the lease table and what refinery's history needs come first,
+//! by an idempotent bootstrap (hard case 33).
 
-use std::fmt;
+mod lease;
+mod rights;
+mod schema;
 
-use crate::DbError;
+use std::{error::Error, fmt, str::FromStr as _, sync::Arc};
 
-/// The schema of one system, as files in order.
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use kernel::CurrencyCode;
+use refinery_core::{Migration, Runner};
+use tokio_postgres::NoTls;
+
+use crate::{
+    DbError,
+    verdict::Verdict,
+    write::{RECONNECT_PAUSE_MS, pause},
+};
+
+/// Files and rights of one system's schema.
 pub struct Migrations {
     /// Name of the system, also of its schema: `warehouse`.
     pub system: &'static str,
     /// (`V0001__create_items`, SQL), each file portable, idempotent, and one DDL statement at best.
     pub files: &'static [(&'static str, &'static str)],
-    /// (table without schema, rights of the services' role): `("items", "SELECT, INSERT, UPDATE")`.
+    /// (table without schema, rights of the services' role): `("items", "SELECT, INSERT, UPDATE")`. What is not
+    /// named is taken away.
     pub grants: &'static [(&'static str, &'static str)],
 }
 
@@ -20,6 +39,26 @@ impl fmt::Debug for Migrations {
             .field("system", &self.system)
             .field("files", &self.files.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl Migrations {
+    fn history(&self) -> String {
+        format!("platform.migrations_{}", self.system)
+    }
+
+    fn parsed(&self) -> Result<Vec<Migration>, MigrateError> {
+        self.files
+            .iter()
+            .map(|(name, sql)| Migration::unapplied(name, sql))
+            .collect::<Result<_, _>>()
+            .map_err(|source| MigrateError::Refinery { system: self.system, source: Box::new(source) })
+    }
+
+    /// The newest version that this program knows.
+    fn newest(&self) -> Result<i64, MigrateError> {
+        let versions = self.parsed()?;
+        Ok(versions.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0))
     }
 }
 
@@ -33,7 +72,7 @@ pub struct AppliedMigration {
 }
 
 /// What `migrate` did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MigrateReport {
     /// Files applied now.
     pub applied: Vec<AppliedMigration>,
@@ -51,14 +90,14 @@ pub enum MigrateError {
     /// The database said no, or could not be reached.
     #[error("could not migrate")]
     Db(#[from] DbError),
-    /// A file changed after it was applied, or is missing.
+    /// A file changed after it was applied, is missing, or is wrong.
     #[error("could not migrate {system}")]
     Refinery {
         /// The system.
         system: &'static str,
         /// What refinery says.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// Another migration holds the lease.
     #[error("another migration has been running for too long (held by {holder})")]
@@ -68,21 +107,203 @@ pub enum MigrateError {
     },
 }
 
-/// The schema `platform`.
-#[must_use]
-pub fn migrations() -> &'static Migrations {
-    unimplemented!()
+impl From<tokio_postgres::Error> for MigrateError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Db(error.into())
+    }
 }
 
-/// Brings the schemas up to date and gives the services' role `meridian_app` its rights.
+const PLATFORM: Migrations = Migrations {
+    system: "platform",
+    files: &[
+        (
+            "V0001__create_idempotency_keys",
+            include_str!("../migrations/V0001__create_idempotency_keys.sql"),
+        ),
+        ("V0002__create_audit_log", include_str!("../migrations/V0002__create_audit_log.sql")),
+        ("V0003__create_events", include_str!("../migrations/V0003__create_events.sql")),
+        ("V0004__create_currencies", include_str!("../migrations/V0004__create_currencies.sql")),
+        ("V0005__create_offices", include_str!("../migrations/V0005__create_offices.sql")),
+        (
+            "V0006__index_offices_by_creation",
+            include_str!("../migrations/V0006__index_offices_by_creation.sql"),
+        ),
+    ],
+    // Rows of the first three are never changed or deleted by a service; FOR UPDATE needs UPDATE (hard case 35).
+    grants: &[
+        ("idempotency_keys", "SELECT, INSERT"),
+        ("audit_log", "SELECT, INSERT"),
+        ("events", "SELECT, INSERT"),
+        ("currencies", "SELECT"),
+        ("offices", "SELECT, INSERT, UPDATE"),
+    ],
+};
+
+/// The schema `platform`: key rows, audit, events, offices, currencies.
+#[must_use]
+pub fn migrations() -> &'static Migrations {
+    &PLATFORM
+}
+
+/// Fills the currencies. A currency is never taken away, since books may be kept in it.
+const FILL_CURRENCIES: &str = "
+    INSERT INTO platform.currencies (code, exponent)
+    SELECT c.code, c.exponent FROM unnest($1::TEXT[], $2::INT8[]) AS c (code, exponent)
+    ON CONFLICT (code) DO NOTHING";
+
+/// Every statement of this module that runs on a migrated database.
+#[cfg(feature = "testing")]
+pub(crate) const STATEMENTS: &[&str] =
+    &[FILL_CURRENCIES, lease::TAKE, lease::HOLDER, lease::RELEASE, rights::FIND_ROLE];
+
+/// How often a run that broke off is repeated from the start.
+const RUNS_MAX: u32 = 5;
+
+/// Brings the schemas up to date, `platform` first whether named or not, and gives the services' role
+/// `meridian_app` its rights. May be run at any time, by several at once; `progress` is told what happens.
 ///
 /// # Errors
 /// [`MigrateError`].
 pub async fn migrate(
-    _owner_url: &str,
-    _systems: &[&'static Migrations],
-    _app_role_password: Option<&str>,
-    _progress: impl Fn(&str),
+    owner_url: &str,
+    systems: &[&'static Migrations],
+    app_role_password: Option<&str>,
+    progress: impl Fn(&str),
 ) -> Result<MigrateReport, MigrateError> {
-    unimplemented!()
+    let pool = owner_pool(owner_url)?;
+    let others = systems.iter().copied().filter(|system| system.system != PLATFORM.system);
+    let job = Job {
+        pool,
+        systems: std::iter::once(migrations()).chain(others).collect(),
+        app_role_password,
+        progress: &progress,
+    };
+    let mut runs = 1;
+    loop {
+        match job.run().await {
+            Err(error) if runs < RUNS_MAX && is_worth_repeating(&error) => {
+                runs += 1;
+                progress("the connection broke or another writer was first: running it again");
+                pause(RECONNECT_PAUSE_MS).await;
+            }
+            end => return end,
+        }
+    }
+}
+
+/// One call of [`migrate`].
+struct Job<'a> {
+    pool: Pool,
+    systems: Vec<&'static Migrations>,
+    app_role_password: Option<&'a str>,
+    progress: &'a dyn Fn(&str),
+}
+
+impl Job<'_> {
+    async fn run(&self) -> Result<MigrateReport, MigrateError> {
+        let keeper = connect(&self.pool).await?;
+        self.bootstrap(&keeper).await?;
+        let lease = lease::Lease::take(&keeper, self.progress).await?;
+        let ended = tokio::select! {
+            report = self.migrate_all() => report,
+            error = lease.keep() => Err(error),
+        };
+        lease.release().await?;
+        ended
+    }
+
+    /// Schemas and the lease table, which refinery's own tables and ours stand on.
+    async fn bootstrap(&self, client: &Object) -> Result<(), MigrateError> {
+        for system in &self.systems {
+            let create = format!("CREATE SCHEMA IF NOT EXISTS {}", system.system);
+            until_alone(client, &create).await?;
+        }
+        until_alone(client, lease::CREATE).await
+    }
+
+    async fn migrate_all(&self) -> Result<MigrateReport, MigrateError> {
+        // refinery wants the driver's own client, mutably.
+        let mut worker = connect(&self.pool).await?;
+        let mut report = MigrateReport::default();
+        for system in &self.systems {
+            let files = system.parsed()?;
+            let mut runner = Runner::new(&files);
+            runner.set_migration_table_name(system.history());
+            let done = runner.run_async(&mut **worker).await.map_err(|source| {
+                MigrateError::Refinery { system: system.system, source: Box::new(source) }
+            })?;
+            report.unchanged += files.len() - done.applied_migrations().len();
+            for applied in done.applied_migrations() {
+                let name = applied.to_string();
+                (self.progress)(&format!("{}: applied {name}", system.system));
+                report.applied.push(AppliedMigration { system: system.system, name });
+            }
+        }
+        fill_currencies(&worker).await?;
+        report.role_created = rights::ensure_role(&worker, self.app_role_password).await?;
+        for system in &self.systems {
+            rights::grant(&worker, system).await?;
+        }
+        report.grants_applied = true;
+        (self.progress)("the services' role has its rights");
+        Ok(report)
+    }
+}
+
+async fn fill_currencies(client: &Object) -> Result<(), MigrateError> {
+    let all: Vec<CurrencyCode> = CurrencyCode::all().collect();
+    let exponents: Vec<i64> = all.iter().map(|code| i64::from(code.exponent())).collect();
+    client.execute(FILL_CURRENCIES, &[&all, &exponents]).await?;
+    Ok(())
+}
+
+/// Two jobs that create the same thing at once: one of them fails in spite of IF NOT EXISTS.
+const SOMEBODY_ELSE_DID: [&str; 5] = ["23505", "42P06", "42P07", "42710", "XX000"];
+
+/// Runs a statement of an idempotent bootstrap, again when another job got in between.
+async fn until_alone(client: &Object, sql: &str) -> Result<(), MigrateError> {
+    const TRIES_MAX: u32 = 10;
+    let mut tries = 1;
+    loop {
+        let Err(error) = client.batch_execute(sql).await.map_err(DbError::from) else {
+            return Ok(());
+        };
+        let raced = error.code().is_some_and(|code| SOMEBODY_ELSE_DID.contains(&code));
+        if tries == TRIES_MAX || !(raced || Verdict::of(&error) == Verdict::Conflict) {
+            return Err(error.into());
+        }
+        tries += 1;
+        pause(RECONNECT_PAUSE_MS).await;
+    }
+}
+
+async fn connect(pool: &Pool) -> Result<Object, DbError> {
+    pool.get().await.map_err(|error| DbError::Connect { source: Arc::new(error) })
+}
+
+/// Two connections: one works, the other keeps the lease.
+fn owner_pool(url: &str) -> Result<Pool, DbError> {
+    let mut config = tokio_postgres::Config::from_str(url)
+        .map_err(|error| DbError::Config(error.to_string()))?;
+    config.application_name("meridian migrate");
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+    Pool::builder(Manager::from_config(config, NoTls, recycling))
+        .max_size(2)
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| DbError::Config(error.to_string()))
+}
+
+/// Only conflicts and broken connections: all else would break again.
+fn is_worth_repeating(error: &MigrateError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(driver) = error.downcast_ref::<tokio_postgres::Error>() {
+            let code = driver.code().map(tokio_postgres::error::SqlState::code);
+            return driver.is_closed()
+                || code.is_some_and(|code| ["40001", "40P01", "57P01"].contains(&code));
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -1,6 +1,13 @@
 //! The tables of offices and currencies. Who may change them, and how, is the business of `hub`.
+//!
+//! A fact that decides a write is read inside its transaction (hard case 20): every function takes the session,
+//! and a [`Txn`] is one.
 
-use kernel::{CountryCode, CurrencyCode, LocationCode, OfficeCode, PageRequest, RegionTag, Timestamp};
+use std::str::FromStr;
+
+use kernel::{
+    CountryCode, CurrencyCode, LocationCode, OfficeCode, Order, PageRequest, RegionTag, Timestamp,
+};
 
 use crate::{DbError, Row, Session, Txn};
 
@@ -48,6 +55,34 @@ pub enum OfficeStatus {
     Closed,
 }
 
+/// Why a text is not a status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is not one of active, closed")]
+pub struct OfficeStatusError;
+
+impl OfficeStatus {
+    /// As stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl FromStr for OfficeStatus {
+    type Err = OfficeStatusError;
+
+    fn from_str(text: &str) -> Result<Self, OfficeStatusError> {
+        match text {
+            "active" => Ok(Self::Active),
+            "closed" => Ok(Self::Closed),
+            _ => Err(OfficeStatusError),
+        }
+    }
+}
+
 /// Which offices a list shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OfficeFilter {
@@ -61,20 +96,100 @@ pub struct OfficeFilter {
     pub created_to: Option<Timestamp>,
 }
 
+const GET: &str = "
+    SELECT code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
+           default_tax_rate_bp, status, version, created_at, updated_at
+    FROM platform.offices
+    WHERE code = $1";
+
+const LOCK: &str = "
+    SELECT code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
+           default_tax_rate_bp, status, version, created_at, updated_at
+    FROM platform.offices
+    WHERE code = $1
+    FOR UPDATE";
+
+const HOME: &str = "SELECT home_region FROM platform.offices WHERE code = $1";
+
+const ACTIVE: &str = "
+    SELECT code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
+           default_tax_rate_bp, status, version, created_at, updated_at
+    FROM platform.offices
+    WHERE status = 'active'
+    ORDER BY code";
+
+/// Both keys in one direction, so that a page is one span of the index.
+const LIST_DESC: &str = "
+    SELECT code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
+           default_tax_rate_bp, status, version, created_at, updated_at
+    FROM platform.offices
+    WHERE ($1::TEXT[] IS NULL OR code = ANY($1))
+      AND ($2::TEXT IS NULL OR status = $2)
+      AND ($3::TIMESTAMPTZ IS NULL OR created_at >= $3)
+      AND ($4::TIMESTAMPTZ IS NULL OR created_at <= $4)
+      AND ($5::TIMESTAMPTZ IS NULL OR created_at <= $5)
+      AND ($6::TIMESTAMPTZ IS NULL OR (created_at, code) < ($6, $7::TEXT))
+    ORDER BY created_at DESC, code DESC
+    LIMIT $8";
+
+const LIST_ASC: &str = "
+    SELECT code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
+           default_tax_rate_bp, status, version, created_at, updated_at
+    FROM platform.offices
+    WHERE ($1::TEXT[] IS NULL OR code = ANY($1))
+      AND ($2::TEXT IS NULL OR status = $2)
+      AND ($3::TIMESTAMPTZ IS NULL OR created_at >= $3)
+      AND ($4::TIMESTAMPTZ IS NULL OR created_at <= $4)
+      AND ($5::TIMESTAMPTZ IS NULL OR created_at <= $5)
+      AND ($6::TIMESTAMPTZ IS NULL OR (created_at, code) > ($6, $7::TEXT))
+    ORDER BY created_at ASC, code ASC
+    LIMIT $8";
+
+const INSERT: &str = "
+    INSERT INTO platform.offices
+        (code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
+         default_tax_rate_bp, status, version, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+
+const UPDATE: &str = "
+    UPDATE platform.offices
+    SET name = $2, city = $3, time_zone = $4, latitude = $5, longitude = $6, default_location = $7,
+        default_tax_rate_bp = $8, status = $9, version = $10, updated_at = $11
+    WHERE code = $1";
+
+const HAS_CURRENCY: &str =
+    "SELECT EXISTS (SELECT 1 FROM platform.currencies WHERE code = $1) AS found";
+
+/// Every statement of this module.
+pub(crate) const STATEMENTS: &[&str] =
+    &[GET, LOCK, HOME, ACTIVE, LIST_DESC, LIST_ASC, INSERT, UPDATE, HAS_CURRENCY];
+
 /// One office.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn get(_session: &Session, _code: &OfficeCode) -> Result<Option<Office>, DbError> {
-    unimplemented!()
+pub async fn get(session: &Session, code: &OfficeCode) -> Result<Option<Office>, DbError> {
+    session.row_opt(GET, &[code]).await?.map(|row| from_row(&row)).transpose()
 }
 
-/// One office, locked until the transaction ends.
+/// One office, locked until the transaction ends, its last change observed.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn lock(_txn: &Txn<'_>, _code: &OfficeCode) -> Result<Option<Office>, DbError> {
-    unimplemented!()
+pub async fn lock(txn: &Txn<'_>, code: &OfficeCode) -> Result<Option<Office>, DbError> {
+    let office = txn.row_opt(LOCK, &[code]).await?.map(|row| from_row(&row)).transpose()?;
+    if let Some(office) = &office {
+        txn.observe(office.updated_at);
+    }
+    Ok(office)
+}
+
+/// The home region of an office. Through [`crate::Directory`] from memory.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn home(session: &Session, code: &OfficeCode) -> Result<Option<RegionTag>, DbError> {
+    session.row_opt(HOME, &[code]).await?.map(|row| row.get("home_region")).transpose()
 }
 
 /// A page of offices by (`created_at`, `code`), one more than asked for if there are more.
@@ -82,46 +197,123 @@ pub async fn lock(_txn: &Txn<'_>, _code: &OfficeCode) -> Result<Option<Office>, 
 /// # Errors
 /// [`DbError`].
 pub async fn list(
-    _session: &Session,
-    _filter: &OfficeFilter,
-    _page: &PageRequest,
+    session: &Session,
+    filter: &OfficeFilter,
+    page: &PageRequest,
 ) -> Result<Vec<Office>, DbError> {
-    unimplemented!()
+    let sql = match page.order {
+        Order::Desc => LIST_DESC,
+        Order::Asc => LIST_ASC,
+    };
+    let after = page.after.as_ref();
+    let rows = session
+        .rows(
+            sql,
+            &[
+                &filter.codes,
+                &filter.status.map(OfficeStatus::as_str),
+                &filter.created_from,
+                &filter.created_to,
+                &page.snapshot,
+                &after.map(|position| position.created_at),
+                &after.map(|position| position.id.as_str()),
+                &(i64::from(page.limit) + 1),
+            ],
+        )
+        .await?;
+    rows.iter().map(from_row).collect()
 }
 
 /// Every active office, by code.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn active(_session: &Session) -> Result<Vec<Office>, DbError> {
-    unimplemented!()
+pub async fn active(session: &Session) -> Result<Vec<Office>, DbError> {
+    session.rows(ACTIVE, &[]).await?.iter().map(from_row).collect()
 }
 
 /// Stores a new office. A code that is taken breaks the constraint `offices_pkey`.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn insert(_txn: &Txn<'_>, _office: &Office) -> Result<(), DbError> {
-    unimplemented!()
+pub async fn insert(txn: &Txn<'_>, office: &Office) -> Result<(), DbError> {
+    txn.execute(
+        INSERT,
+        &[
+            &office.code,
+            &office.name,
+            &office.country,
+            &office.city,
+            &office.time_zone,
+            &office.currency,
+            &office.latitude,
+            &office.longitude,
+            &office.home_region,
+            &office.default_location,
+            &office.default_tax_rate_bp,
+            &office.status.as_str(),
+            &office.version,
+            &office.created_at,
+            &office.updated_at,
+        ],
+    )
+    .await
+    .map(drop)
 }
 
-/// Stores what may change of an office, and its version.
+/// Stores what may change of an office, its version and its time.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn update(_txn: &Txn<'_>, _office: &Office) -> Result<(), DbError> {
-    unimplemented!()
+pub async fn update(txn: &Txn<'_>, office: &Office) -> Result<(), DbError> {
+    txn.execute(
+        UPDATE,
+        &[
+            &office.code,
+            &office.name,
+            &office.city,
+            &office.time_zone,
+            &office.latitude,
+            &office.longitude,
+            &office.default_location,
+            &office.default_tax_rate_bp,
+            &office.status.as_str(),
+            &office.version,
+            &office.updated_at,
+        ],
+    )
+    .await
+    .map(drop)
 }
 
 /// Whether books may be kept in the currency.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn has_currency(_session: &Session, _code: &CurrencyCode) -> Result<bool, DbError> {
-    unimplemented!()
+pub async fn has_currency(session: &Session, code: &CurrencyCode) -> Result<bool, DbError> {
+    session.row(HAS_CURRENCY, &[code]).await?.get("found")
 }
 
-#[expect(dead_code, reason = "filled in next")]
-fn from_row(_row: &Row) -> Result<Office, DbError> {
-    unimplemented!()
+fn from_row(row: &Row) -> Result<Office, DbError> {
+    let status: String = row.get("status")?;
+    Ok(Office {
+        code: row.get("code")?,
+        name: row.get("name")?,
+        country: row.get("country")?,
+        city: row.get("city")?,
+        time_zone: row.get("time_zone")?,
+        currency: row.get("currency")?,
+        latitude: row.get("latitude")?,
+        longitude: row.get("longitude")?,
+        home_region: row.get("home_region")?,
+        default_location: row.get("default_location")?,
+        default_tax_rate_bp: row.get("default_tax_rate_bp")?,
+        status: status.parse().map_err(|source: OfficeStatusError| DbError::Decode {
+            column: "status".into(),
+            source: std::sync::Arc::new(source),
+        })?,
+        version: row.get("version")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
 }

@@ -1,24 +1,80 @@
 //! One connection at work for one request: statements, counted.
 
-use tokio_postgres::types::{FromSql, ToSql};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
 
-use crate::DbError;
+use deadpool_postgres::ClientWrapper;
+use futures_util::poll;
+use kernel::Call;
+use tokio_postgres::{
+    SimpleQueryMessage, Statement,
+    types::{FromSql, ToSql},
+};
 
-/// A connection at work for one request. Independent statements polled together are pipelined.
+use crate::{
+    DbError,
+    pool::{Lease, Shared},
+};
+
+/// A connection at work for one request. Independent statements polled together are pipelined: they share a
+/// round trip.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    connection: Connection,
+    call: Call,
+    /// The rows live in another region: each round trip crosses.
+    remote: bool,
+    wire: Mutex<Wire>,
+}
+
+#[derive(Debug)]
+enum Connection {
+    Leased(Lease),
+    Shared(Arc<Shared>),
+}
+
+/// What went over the wire.
+#[derive(Debug)]
+struct Wire {
+    /// Statements sent so far; also the next one's place in wire order.
+    sent: u64,
+    /// Something was answered since the last statement was sent: the next one begins a round trip.
+    answered: bool,
+    /// The first failure in wire order: those behind it are only its followers (25P02).
+    failure: Option<(u64, DbError)>,
+}
 
 impl Session {
+    pub(crate) fn leased(lease: Lease, call: &Call, remote: bool) -> Self {
+        Self::new(Connection::Leased(lease), call, remote)
+    }
+
+    pub(crate) fn shared(shared: Arc<Shared>, call: &Call, remote: bool) -> Self {
+        Self::new(Connection::Shared(shared), call, remote)
+    }
+
+    fn new(connection: Connection, call: &Call, remote: bool) -> Self {
+        let wire = Wire { sent: 0, answered: true, failure: None };
+        Self { connection, call: call.clone(), remote, wire: Mutex::new(wire) }
+    }
+
     /// Every row of a statement.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn rows(
         &self,
-        _sql: &'static str,
-        _params: &[&(dyn ToSql + Sync)],
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, DbError> {
-        unimplemented!()
+        let statement = self.prepare(sql).await?;
+        let place = self.send();
+        let result = self.client().query(&statement, params).await;
+        let rows = self.receive(place, result)?;
+        self.count_rows(rows.len() as u64);
+        Ok(rows.into_iter().map(Row).collect())
     }
 
     /// The first row of a statement, if there is one.
@@ -51,10 +107,110 @@ impl Session {
     /// [`DbError`].
     pub async fn execute(
         &self,
-        _sql: &'static str,
-        _params: &[&(dyn ToSql + Sync)],
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, DbError> {
-        unimplemented!()
+        let statement = self.prepare(sql).await?;
+        let place = self.send();
+        let result = self.client().execute(&statement, params).await;
+        let written = self.receive(place, result)?;
+        self.count_rows(written);
+        Ok(written)
+    }
+
+    /// Runs text without parameters by the simple protocol: BEGIN, COMMIT, SET.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), DbError> {
+        let place = self.send();
+        let result = self.client().batch_execute(sql).await;
+        self.receive(place, result)
+    }
+
+    /// The first value of a statement without parameters, as text, by the simple protocol.
+    pub(crate) async fn text(&self, sql: &str) -> Result<String, DbError> {
+        let place = self.send();
+        let result = self.client().simple_query(sql).await;
+        let messages = self.receive(place, result)?;
+        messages
+            .iter()
+            .find_map(|message| {
+                if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None }
+            })
+            .map(str::to_owned)
+            .ok_or(DbError::NoRow)
+    }
+
+    /// Makes sure that the statement is prepared, so that it is sent the moment it is first polled.
+    pub(crate) async fn warm(&self, sql: &'static str) -> Result<(), DbError> {
+        self.prepare(sql).await.map(drop)
+    }
+
+    /// The first failure in wire order, if any statement failed.
+    pub(crate) fn failure(&self) -> Option<DbError> {
+        self.wire().failure.as_ref().map(|(_, error)| error.clone())
+    }
+
+    /// COMMIT or ROLLBACK was confirmed: the connection may serve others.
+    pub(crate) fn mark_clean(&mut self) {
+        match &mut self.connection {
+            Connection::Leased(lease) => lease.mark_clean(),
+            Connection::Shared(_) => {}
+        }
+    }
+
+    async fn prepare(&self, sql: &'static str) -> Result<Statement, DbError> {
+        let mut preparing = std::pin::pin!(self.client().prepare_cached(sql));
+        // The cache answers at once; otherwise a round trip has just begun.
+        if let Poll::Ready(cached) = poll!(preparing.as_mut()) {
+            let place = self.wire().sent;
+            return cached.map_err(|error| self.fail(place, error));
+        }
+        let place = self.send();
+        let result = preparing.await;
+        self.receive(place, result)
+    }
+
+    fn client(&self) -> &ClientWrapper {
+        match &self.connection {
+            Connection::Leased(lease) => lease,
+            Connection::Shared(shared) => shared,
+        }
+    }
+
+    fn send(&self) -> u64 {
+        let (place, trip) = {
+            let mut wire = self.wire();
+            wire.sent += 1;
+            (wire.sent, std::mem::take(&mut wire.answered))
+        };
+        let mut facts = self.call.facts();
+        facts.statements += 1;
+        if trip && self.remote {
+            facts.cross_region += 1;
+        }
+        place
+    }
+
+    fn receive<T>(&self, place: u64, result: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
+        self.wire().answered = true;
+        result.map_err(|error| self.fail(place, error))
+    }
+
+    fn fail(&self, place: u64, error: tokio_postgres::Error) -> DbError {
+        let error = DbError::from(error);
+        let mut wire = self.wire();
+        if wire.failure.as_ref().is_none_or(|(first, _)| place < *first) {
+            wire.failure = Some((place, error.clone()));
+        }
+        error
+    }
+
+    fn count_rows(&self, rows: u64) {
+        let mut facts = self.call.facts();
+        facts.rows = facts.rows.saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
+    }
+
+    fn wire(&self) -> MutexGuard<'_, Wire> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,6 +226,6 @@ impl Row {
     pub fn get<T: for<'a> FromSql<'a>>(&self, column: &str) -> Result<T, DbError> {
         self.0
             .try_get(column)
-            .map_err(|source| DbError::Decode { column: column.into(), source: Box::new(source) })
+            .map_err(|source| DbError::Decode { column: column.into(), source: Arc::new(source) })
     }
 }

@@ -1,0 +1,25 @@
+-- Lives everywhere. default_location has no foreign key: locations name their office, it would be circular.
+CREATE TABLE IF NOT EXISTS platform.offices (
+    code                TEXT        NOT NULL,
+    name                TEXT        NOT NULL,
+    country             TEXT        NOT NULL,
+    city                TEXT        NOT NULL,
+    time_zone           TEXT        NOT NULL,
+    currency            TEXT        NOT NULL,
+    latitude            FLOAT8      NOT NULL,
+    longitude           FLOAT8      NOT NULL,
+    home_region         TEXT        NOT NULL,
+    default_location    TEXT        NOT NULL,
+    default_tax_rate_bp INT8        NOT NULL,
+    status              TEXT        NOT NULL,
+    version             INT8        NOT NULL,
+    created_at          TIMESTAMPTZ NOT NULL,
+    updated_at          TIMESTAMPTZ NOT NULL,
+    CONSTRAINT offices_pkey PRIMARY KEY (code),
+    CONSTRAINT offices_currency FOREIGN KEY (currency) REFERENCES platform.currencies (code),
+    CONSTRAINT offices_latitude CHECK (latitude BETWEEN -90 AND 90),
+    CONSTRAINT offices_longitude CHECK (longitude BETWEEN -180 AND 180),
+    CONSTRAINT offices_tax_rate CHECK (default_tax_rate_bp BETWEEN 0 AND 10000),
+    CONSTRAINT offices_status CHECK (status IN ('active', 'closed')),
+    CONSTRAINT offices_version CHECK (version >= 1)
+);
