@@ -7,6 +7,8 @@ pub mod id;
 pub mod money;
 pub mod page;
 pub mod principal;
+#[cfg(feature = "openapi")]
+mod openapi;
 #[cfg(feature = "sql")]
 mod sql;
 pub mod text;
