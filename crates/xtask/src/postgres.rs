@@ -181,7 +181,7 @@ fn install_line() -> &'static str {
 
 /// Starts a server on a free port of the loopback interface, for tests: nothing is ever synced to disk.
 pub(crate) fn start(bin: &Path) -> Result<Server> {
-    let folder = env::temp_dir().join(format!("meridian-test-{}", std::process::id()));
+    let folder = env::temp_dir().join(format!("meridian-xtask-{}", std::process::id()));
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => fs::create_dir_all(&folder)?,

@@ -6,6 +6,22 @@ use super::{Finding, rust};
 use crate::tree::File;
 
 const PROBLEMS: &str = "docs/problems.md";
+
+/// Codes of the contract whose operations are not here yet; their pages are. This list only shrinks.
+const LATER: &[&str] = &[
+    "amount_out_of_range",
+    "as_of_too_old",
+    "fx_rate_required",
+    "insufficient_stock",
+    "office_not_empty",
+    "period_closed",
+    "quantity_changed",
+    "query_too_short",
+    "reservation_not_active",
+    "transfer_state",
+    "unknown_sku",
+];
+
 const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
 
 pub(super) fn check(files: &[File]) -> Vec<Finding> {
@@ -24,7 +40,7 @@ pub(super) fn check(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// A page of problems has one heading per code that the code can answer with, and no other.
+/// The page of problems has one heading per code, and no other.
 fn problems(files: &[File]) -> Vec<Finding> {
     let codes = problem_codes(files);
     let Some(page) = files.iter().find(|file| file.path == PROBLEMS) else {
@@ -44,7 +60,7 @@ fn problems(files: &[File]) -> Vec<Finding> {
         }
     }
     for (line, heading) in &headings {
-        if !codes.contains(*heading) {
+        if !codes.contains(*heading) && !LATER.contains(heading) {
             findings.push(Finding::new(
                 PROBLEMS,
                 *line,
@@ -52,6 +68,14 @@ fn problems(files: &[File]) -> Vec<Finding> {
             ));
         }
     }
+    let both = LATER.iter().filter(|code| codes.contains(**code));
+    findings.extend(both.map(|code| {
+        Finding::new(
+            PROBLEMS,
+            1,
+            format!("{code} is here: take it off LATER in xtask"),
+        )
+    }));
     findings
 }
 
