@@ -29,7 +29,7 @@ pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 pub use faults::{Fault, Faults};
 pub use keys::Void;
 pub use migrate::{
-    AppliedMigration, MigrateError, MigrateReport, Migrations, migrate, migrations,
+    AppliedMigration, MigrateError, MigrateReport, Migrations, analyze, migrate, migrations,
 };
 pub use read::{Read, ReadSpec};
 pub use receipt::{Receipt, ReceiptStatus};

@@ -8,6 +8,7 @@
 mod lease;
 mod rights;
 mod schema;
+mod statistics;
 
 use std::{error::Error, fmt, str::FromStr as _, sync::Arc};
 
@@ -15,6 +16,8 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, R
 use kernel::CurrencyCode;
 use refinery_core::{Migration, Runner};
 use tokio_postgres::NoTls;
+
+pub use self::statistics::analyze;
 
 use crate::{
     DbError,
