@@ -1,1 +1,101 @@
+use serde_json::json;
 
+use super::*;
+
+fn sample() -> Value {
+    json!({
+        "paths": {
+            "/v1/things/{id}": {
+                "get": {"operationId": "get_thing", "parameters": [{"name": "id", "in": "path"}, {"name": "q", "in": "path"}],
+                    "responses": {"200": {"description": "", "content": {"application/json": {"schema":
+                        {"$ref": "#/components/schemas/Thing"}}}}}},
+                "patch": {"operationId": "update_thing", "requestBody": {},
+                    "responses": {"200": {"description": ""}, "409": {"description": "`thing_taken`"}}},
+            },
+            "/v1/things": {
+                "post": {"operationId": "create_thing", "requestBody": {}, "responses": {"201": {"description": ""}}},
+            },
+            "/v1/check": {"post": {"operationId": "check", "x-keyless": true, "requestBody": {}, "responses": {"200": {"description": ""}}}},
+            "/v1/public": {"get": {"operationId": "public", "security": [{}], "responses": {"200": {"description": ""}}}},
+        },
+        "components": {"schemas": {"Thing": {"properties": {"version": {}}}}},
+    })
+}
+
+fn completed() -> Value {
+    let mut document = sample();
+    complete(&mut document);
+    document
+}
+
+fn refs(operation: &Value) -> Vec<&str> {
+    let parameters = operation["parameters"].as_array().unwrap();
+    parameters.iter().filter_map(|p| p["$ref"].as_str()?.rsplit('/').next()).collect()
+}
+
+#[test]
+fn parameters_follow_from_the_method() {
+    let document = completed();
+    let paths = &document["paths"];
+    let thing = &paths["/v1/things/{id}"];
+    assert!(refs(&thing["get"]).contains(&"IfNoneMatch"));
+    assert!(refs(&thing["patch"]).contains(&"IfMatch"));
+    assert!(refs(&paths["/v1/things"]["post"]).contains(&"IdempotencyKey"));
+    assert!(refs(&paths["/v1/things"]["post"]).contains(&"DryRun"));
+    assert!(!refs(&paths["/v1/check"]["post"]).contains(&"IdempotencyKey"));
+    assert!(paths["/v1/check"]["post"].get(KEYLESS).is_none());
+    assert_eq!(thing["get"]["parameters"][1]["in"], "query", "no such place in the path");
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = completed();
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    assert!(references.len() > 50);
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+fn collect<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(object) => {
+            into.extend(object.get("$ref").and_then(Value::as_str));
+            object.values().for_each(|value| collect(value, into));
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect(value, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn problems_follow_from_the_operation() {
+    let document = completed();
+    let statuses = |path: &str, method: &str| {
+        let responses = document["paths"][path][method]["responses"].as_object().unwrap();
+        responses.keys().cloned().collect::<Vec<_>>()
+    };
+    let has = |path: &str, method: &str, status: &str| statuses(path, method).contains(&status.to_owned());
+    assert!(has("/v1/things/{id}", "get", "304") && has("/v1/things/{id}", "get", "404"));
+    assert!(has("/v1/things/{id}", "patch", "428") && has("/v1/things/{id}", "patch", "412"));
+    assert!(has("/v1/things", "post", "413") && !has("/v1/things", "post", "404"));
+    assert!(!has("/v1/public", "get", "401") && has("/v1/things", "post", "401"));
+    assert_eq!(document["paths"]["/v1/public"]["get"]["security"], json!([]));
+    assert_eq!(document["paths"]["/v1/things"]["post"]["security"], json!([{"bearer": []}]));
+    let own = &document["paths"]["/v1/things/{id}"]["patch"]["responses"]["409"];
+    assert_eq!(own["description"], "`thing_taken`");
+    assert!(own["content"]["application/problem+json"].is_object(), "{own}");
+    assert!(own["headers"]["Request-Id"].is_object(), "{own}");
+}
+
+#[test]
+fn the_pipeline_learns_ids_and_query_parameters() {
+    let operations = operations(&completed());
+    let get = &operations[&("GET".to_owned(), "/v1/things/{id}".to_owned())];
+    assert_eq!((get.id.as_str(), get.query.as_slice()), ("get_thing", &["q".to_owned()][..]));
+    let post = &operations[&("POST".to_owned(), "/v1/things".to_owned())];
+    assert_eq!(post.query, ["dry_run"]);
+    assert!(operations[&("POST".to_owned(), "/v1/check".to_owned())].query.is_empty());
+}
