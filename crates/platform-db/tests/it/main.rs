@@ -1,0 +1,12 @@
+//! On a real PostgreSQL: writes under every fault, reads, receipts, migrations.
+
+mod faults;
+mod fixture;
+mod hot;
+mod migrate;
+mod offices;
+mod reads;
+mod receipts;
+mod restart;
+mod statements;
+mod writes;

@@ -1,0 +1,122 @@
+//! A proxy on the wire between a client and a server: counts round trips, holds answers back, cuts connections.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    sync::watch,
+};
+
+/// A proxy in front of a port of this machine.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    wire: Arc<Wire>,
+    /// Changes when every connection is to be cut.
+    cut: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Wire {
+    round_trips: AtomicU64,
+    /// Answers are swallowed: a black hole.
+    silent: AtomicBool,
+}
+
+impl Proxy {
+    /// A proxy in front of `port`, on a free port of its own.
+    pub async fn before(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port can be had");
+        let own = listener.local_addr().expect("it is bound").port();
+        let wire = Arc::new(Wire::default());
+        let (cut, cuts) = watch::channel(0);
+        spawn(accept(listener, port, Arc::clone(&wire), cuts));
+        Self { port: own, wire, cut }
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How often a client has spoken after the server had, over all connections: what distance costs.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.wire.round_trips.load(Ordering::SeqCst)
+    }
+
+    /// From now on answers are swallowed, or passed on again.
+    pub fn swallow_answers(&self, swallow: bool) {
+        self.wire.silent.store(swallow, Ordering::SeqCst);
+    }
+
+    /// Cuts every connection there is; new ones are accepted.
+    pub fn cut(&self) {
+        self.cut.send_modify(|count| *count += 1);
+    }
+}
+
+async fn accept(listener: TcpListener, to: u16, wire: Arc<Wire>, mut cuts: watch::Receiver<u64>) {
+    loop {
+        tokio::select! {
+            // The proxy was dropped.
+            gone = wait_for_end(&mut cuts) => return gone,
+            accepted = listener.accept() => {
+                let Ok((client, _)) = accepted else { return };
+                spawn(pass(client, to, Arc::clone(&wire), cuts.clone()));
+            }
+        }
+    }
+}
+
+async fn wait_for_end(cuts: &mut watch::Receiver<u64>) {
+    while cuts.changed().await.is_ok() {}
+}
+
+async fn pass(client: TcpStream, to: u16, wire: Arc<Wire>, mut cuts: watch::Receiver<u64>) {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
+    client.set_nodelay(true).ok();
+    server.set_nodelay(true).ok();
+    cuts.mark_unchanged();
+    let (client_in, client_out) = client.into_split();
+    let (server_in, server_out) = server.into_split();
+    let answered = AtomicBool::new(true);
+    tokio::select! {
+        () = asks(client_in, server_out, &wire, &answered) => {}
+        () = answers(server_in, client_out, &wire, &answered) => {}
+        _ = cuts.changed() => {}
+    }
+}
+
+async fn asks(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire, answered: &AtomicBool) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        if answered.swap(false, Ordering::SeqCst) {
+            wire.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire, answered: &AtomicBool) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        answered.store(true, Ordering::SeqCst);
+        let silent = wire.silent.load(Ordering::SeqCst);
+        if !silent && to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's proxy ends with the test's runtime")]
+fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(future);
+}
