@@ -22,14 +22,8 @@ const GRAMMARS: &[&str] = &["stmt_block.bnf", "stmt_block_v25.4.bnf"];
 
 /// Checks every `.sql` file and every statement that stands whole in a source file.
 pub(crate) fn check() -> Result<()> {
-    let Some(checker) = checker() else {
-        eprintln!(
-            "SKIPPED: the CockroachDB grammar checker is not here; its folder can be named by CRDB_CHECKER"
-        );
-        return Ok(());
-    };
-    let folder = run::target().join("statements");
-    fs::create_dir_all(&folder)?;
+    let folder = run::target().join("statements/sources");
+    empty(&folder)?;
     let mut paths = Vec::new();
     for file in tree::files(run::root())? {
         if file.has_extension("sql") {
@@ -46,15 +40,47 @@ pub(crate) fn check() -> Result<()> {
             }
         }
     }
+    parse(&paths)
+}
+
+/// Where the tests that prepare every `STATEMENTS` of every system write them down, those put together by
+/// macros included: made empty.
+pub(crate) fn recorded() -> Result<PathBuf> {
+    let folder = run::target().join("statements/recorded");
+    empty(&folder)?;
+    Ok(folder)
+}
+
+/// Checks what the tests wrote down.
+pub(crate) fn check_recorded(folder: &Path) -> Result<()> {
+    let entries = fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+    parse(&entries.iter().map(fs::DirEntry::path).collect::<Vec<_>>())
+}
+
+fn parse(paths: &[PathBuf]) -> Result<()> {
+    let Some(checker) = checker() else {
+        eprintln!(
+            "SKIPPED: the CockroachDB grammar checker is not here; its folder can be named by CRDB_CHECKER"
+        );
+        return Ok(());
+    };
     for grammar in GRAMMARS {
         let mut command = Command::new("python3");
         command
             .arg(checker.join("check_sql.py"))
             .arg("--grammar")
             .arg(checker.join(grammar));
-        run::run(command.args(&paths))?;
+        let said = run::output(command.args(paths))?;
+        eprintln!("{grammar}: {}", said.lines().last().unwrap_or_default());
     }
     Ok(())
+}
+
+fn empty(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(fs::create_dir_all(folder)?),
+    }
 }
 
 fn checker() -> Option<PathBuf> {

@@ -14,6 +14,7 @@ const USAGE: &str = "\
 cargo xtask test              everything CI asks for
 cargo xtask openapi           write docs/openapi/v1.json from the binary
 cargo xtask openapi --check   fail when it differs, naming breaking changes
+cargo xtask sql               whether CockroachDB would parse our SQL
 cargo xtask tidy              the rules of the house
 
 Exit codes: 0 all well, 1 a check failed, 2 not a command.";
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["openapi"] => openapi::write(),
         ["openapi", "--check"] => openapi::check(&run::binary()),
+        ["sql"] => crdb::check(),
         ["tidy"] => tidy::tidy(),
         ["--help" | "-h" | "help"] => {
             eprintln!("{USAGE}");

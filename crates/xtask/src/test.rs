@@ -101,11 +101,14 @@ fn tests() -> Result<()> {
     let bin = postgres::find_or_install()?;
     let server = postgres::start(&bin)?;
     eprintln!("PostgreSQL of {} at {}", bin.display(), server.url);
+    let recorded = crdb::recorded()?;
     let set = |mut command: Command| {
         command
             .env("TEST_DATABASE_URL", &server.url)
             .env("MERIDIAN_PG_BIN", &bin);
-        command.env("MERIDIAN_BIN", run::binary());
+        command
+            .env("MERIDIAN_BIN", run::binary())
+            .env("RECORD_STATEMENTS", &recorded);
         command
     };
     if run::succeeds(run::cargo().args(["nextest", "--version"])) {
@@ -125,8 +128,10 @@ fn tests() -> Result<()> {
         ]);
         run::run(&mut nextest)?;
         let mut docs = set(run::cargo());
-        return run::run(docs.args(["test", "--quiet", "--workspace", "--locked", "--doc"]));
+        run::run(docs.args(["test", "--quiet", "--workspace", "--locked", "--doc"]))?;
+    } else {
+        let mut test = set(run::cargo());
+        run::run(test.args(["test", "--workspace", "--locked", "--no-fail-fast"]))?;
     }
-    let mut test = set(run::cargo());
-    run::run(test.args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+    crdb::check_recorded(&recorded)
 }
