@@ -240,7 +240,7 @@ pub(crate) fn start(bin: &Path) -> Result<Server> {
 /// Ends the server when standard input ends, however its holder did. An immediate stop: nothing is kept.
 const KEEPER: &str = r#"
 "$1" -D "$2" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-  -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 </dev/null &
+  -c fsync=off -c full_page_writes=off -c max_connections=400 </dev/null &
 server=$!
 read -r _
 kill -QUIT $server

@@ -287,5 +287,7 @@ mod tests {
             .len(),
             1
         );
+        let reasoned = "// Longer than a head may take.\nthread::sleep(x);";
+        assert!(found("tests/it/main.rs", reasoned).is_empty());
     }
 }
