@@ -71,7 +71,7 @@ async fn a_second_up_on_the_same_state_is_refused() {
         ..Start::default()
     };
     let (status, stderr) = second.up_fails();
-    assert!(!status.success(), "{stderr}");
+    assert_eq!(status.code(), Some(4), "{stderr}");
     assert!(stderr.contains("another"), "{stderr}");
     world.manager("eu1").get("/v1/offices").await.expect(200);
 }
