@@ -15,7 +15,10 @@ pub use self::{
     download::DownloadError,
     server::Engine,
 };
-use crate::{process::SpawnError, state::{Hold, StateError}};
+use crate::{
+    process::SpawnError,
+    state::{Hold, StateError},
+};
 
 /// What a user may say about the embedded database.
 #[derive(Debug, Clone, Default)]
@@ -94,6 +97,16 @@ pub enum EngineError {
         /// All that it said.
         log: PathBuf,
     },
+}
+
+/// Names the server's lock and log.
+pub(crate) const NAME: &str = server::NAME;
+
+/// Ends a server whose guard was killed too.
+pub(crate) async fn end_leftovers(hold: &Hold) -> Result<(), EngineError> {
+    let home = cluster::recorded_home(hold.folder())?;
+    let home = home.unwrap_or_else(|| hold.folder().path().to_owned());
+    server::end_processes(hold.folder(), &home.join("data")).await
 }
 
 /// Forgets the database and everything else of a state, wherever it lies. No child may be running.

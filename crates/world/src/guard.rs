@@ -48,7 +48,10 @@ pub fn run() -> io::Result<u8> {
     stdin.lock().read_line(&mut line)?;
     let guarded: Guarded = serde_json::from_str(&line).map_err(io::Error::other)?;
     let mut command = Command::new(&guarded.program);
-    command.args(&guarded.args).current_dir(&guarded.folder).stdin(Stdio::null());
+    command
+        .args(&guarded.args)
+        .current_dir(&guarded.folder)
+        .stdin(Stdio::null());
     if let Some((uid, gid)) = guarded.account {
         command.uid(uid).gid(gid);
     }
@@ -66,12 +69,19 @@ pub fn run() -> io::Result<u8> {
     thread::spawn(move || {
         let _ = ended.send(Event::ChildEnded(child.wait()));
     });
-    let mut steps = [(Signal::INT, FAST), (Signal::QUIT, IMMEDIATE), (Signal::KILL, IMMEDIATE)].into_iter();
+    let mut steps = [
+        (Signal::INT, FAST),
+        (Signal::QUIT, IMMEDIATE),
+        (Signal::KILL, IMMEDIATE),
+    ]
+    .into_iter();
     let mut deadline: Option<Instant> = None;
     loop {
         let event = match deadline {
             None => events.recv().ok(),
-            Some(at) => events.recv_timeout(at.saturating_duration_since(Instant::now())).ok(),
+            Some(at) => events
+                .recv_timeout(at.saturating_duration_since(Instant::now()))
+                .ok(),
         };
         match event {
             Some(Event::ChildEnded(status)) => return status.map(exit_code),
@@ -95,6 +105,8 @@ enum Event {
 
 /// As shells tell it: the code, or 128 + the signal.
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     u8::try_from(code).unwrap_or(u8::MAX)
 }

@@ -32,7 +32,8 @@ pub async fn get(authority: &str, path: &str, longest: Duration) -> io::Result<A
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.take(ANSWER_MAX).read_to_end(&mut bytes).await?;
-        parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| io::Error::other("the answer is not HTTP"))
+        parse(&String::from_utf8_lossy(&bytes))
+            .ok_or_else(|| io::Error::other("the answer is not HTTP"))
     };
     tokio::time::timeout(longest, work)
         .await
@@ -42,8 +43,14 @@ pub async fn get(authority: &str, path: &str, longest: Duration) -> io::Result<A
 fn parse(text: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut status_line = head.lines().next()?.split(' ');
-    let status = status_line.next()?.starts_with("HTTP/1.").then(|| status_line.next())??;
-    Some(Answer { status: status.parse().ok()?, body: body.to_owned() })
+    let status = status_line
+        .next()?
+        .starts_with("HTTP/1.")
+        .then(|| status_line.next())??;
+    Some(Answer {
+        status: status.parse().ok()?,
+        body: body.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -53,8 +60,20 @@ mod tests {
     #[test]
     fn status_and_body_are_read() {
         let answer = parse("HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\n{}").unwrap();
-        assert_eq!(answer, Answer { status: 503, body: "{}".into() });
-        for bad in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0\r\n\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.1 x y\r\n\r\n"] {
+        assert_eq!(
+            answer,
+            Answer {
+                status: 503,
+                body: "{}".into()
+            }
+        );
+        for bad in [
+            "",
+            "HTTP/1.1 200 OK\r\n",
+            "SSH-2.0\r\n\r\n",
+            "HTTP/1.1\r\n\r\n",
+            "HTTP/1.1 x y\r\n\r\n",
+        ] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }
     }
@@ -63,7 +82,9 @@ mod tests {
     async fn a_server_that_says_nothing_is_not_waited_for() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
-        let error = get(&authority, "/readyz", Duration::from_millis(50)).await.unwrap_err();
+        let error = get(&authority, "/readyz", Duration::from_millis(50))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

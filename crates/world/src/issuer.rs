@@ -53,7 +53,9 @@ pub struct Issuer {
 
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("Issuer")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,7 +106,10 @@ impl Issuer {
         // RFC 7638: SHA-256 over the required members in alphabetical order, RFC 8037 for this key type.
         let x = URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
         let digest = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
-        Self { kid: URL_SAFE_NO_PAD.encode(digest), key }
+        Self {
+            kid: URL_SAFE_NO_PAD.encode(digest),
+            key,
+        }
     }
 
     /// The public half, as the servers read it (RFC 7517).
@@ -162,7 +167,9 @@ impl Grant {
     /// `sub` of the token.
     #[must_use]
     pub fn subject(&self) -> String {
-        self.subject.clone().unwrap_or_else(|| format!("dev:{}", self.role.as_str()))
+        self.subject
+            .clone()
+            .unwrap_or_else(|| format!("dev:{}", self.role.as_str()))
     }
 }
 
@@ -199,7 +206,9 @@ impl FromStr for GrantedOffices {
         text.split(',')
             .map(|code| {
                 code.parse().map_err(|error| {
-                    BadArgument(format!("'{code}' {error}; give '*' or a list such as ber,nyc"))
+                    BadArgument(format!(
+                        "'{code}' {error}; give '*' or a list such as ber,nyc"
+                    ))
                 })
             })
             .collect::<Result<_, _>>()
@@ -222,7 +231,8 @@ impl FromStr for Ttl {
 
     /// `60s`, `10m`, `1h`.
     fn from_str(text: &str) -> Result<Self, BadArgument> {
-        let unreadable = || BadArgument("must be a number and s, m or h, such as 60s, 10m or 1h".into());
+        let unreadable =
+            || BadArgument("must be a number and s, m or h, such as 60s, 10m or 1h".into());
         let unit = text.chars().next_back().ok_or_else(unreadable)?;
         let factor = match unit {
             's' => 1,
@@ -235,12 +245,15 @@ impl FromStr for Ttl {
             return Err(unreadable());
         }
         // Too many digits for a number are too long a time as well.
-        let seconds = digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(factor);
+        let seconds = digits
+            .parse::<u64>()
+            .unwrap_or(u64::MAX)
+            .saturating_mul(factor);
         match seconds {
             0 => Err(BadArgument("must be at least 1s".into())),
-            seconds if seconds > TTL_MAX.as_secs() => {
-                Err(BadArgument("must be at most 1h, the longest life of a token".into()))
-            }
+            seconds if seconds > TTL_MAX.as_secs() => Err(BadArgument(
+                "must be at most 1h, the longest life of a token".into(),
+            )),
             seconds => Ok(Self(Duration::from_secs(seconds))),
         }
     }
@@ -275,12 +288,16 @@ mod tests {
     fn claims_of(issuer: &Issuer, token: &str) -> serde_json::Value {
         let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(issuer.jwks()).unwrap();
         let header = jsonwebtoken::decode_header(token).unwrap();
-        let jwk = set.find(&header.kid.unwrap()).expect("the JWKS has the token's key");
+        let jwk = set
+            .find(&header.kid.unwrap())
+            .expect("the JWKS has the token's key");
         let key = jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap();
         let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
         validation.set_audience(&[AUDIENCE]);
         validation.set_issuer(&[ISSUER]);
-        jsonwebtoken::decode(token, &key, &validation).unwrap().claims
+        jsonwebtoken::decode(token, &key, &validation)
+            .unwrap()
+            .claims
     }
 
     #[test]
@@ -296,7 +313,10 @@ mod tests {
         let claims = claims_of(&issuer, &issuer.mint(&grant, &Clock::System).unwrap());
         assert_eq!(claims["sub"], "dev:clerk");
         assert_eq!(claims["offices"], json!(["ber", "nyc"]));
-        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+        assert_eq!(
+            claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+            60
+        );
         let scopes: Vec<_> = claims["scope"].as_str().unwrap().split(' ').collect();
         assert!(scopes.contains(&"warehouse:write") && !scopes.contains(&"accounting:post"));
     }
@@ -314,7 +334,10 @@ mod tests {
         let claims = claims_of(&issuer, &issuer.mint(&grant, &Clock::System).unwrap());
         assert_eq!(claims["sub"], "night shift");
         assert_eq!(claims["offices"], "*");
-        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
+        assert_eq!(
+            claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
+            3600
+        );
     }
 
     #[test]
@@ -325,7 +348,10 @@ mod tests {
         let second = Issuer::load_or_create(&folder).unwrap();
         assert_eq!(first.kid, second.kid);
         for file in [folder.issuer_key(), folder.jwks()] {
-            assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(file).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
     }
 
@@ -348,18 +374,42 @@ mod tests {
             ttl: "1s".parse().unwrap(),
         };
         let token = issuer.mint(&grant, &clock).unwrap();
-        let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let body = URL_SAFE_NO_PAD
+            .decode(token.split('.').nth(1).unwrap())
+            .unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(1000), &json!(1001)));
+        assert_eq!(
+            (&claims["iat"], &claims["exp"]),
+            (&json!(1000), &json!(1001))
+        );
     }
 
     #[test]
     fn lives_run_from_a_second_to_an_hour() {
-        for (good, seconds) in [("1s", 1), ("60s", 60), ("10m", 600), ("1h", 3600), ("60m", 3600)] {
+        for (good, seconds) in [
+            ("1s", 1),
+            ("60s", 60),
+            ("10m", 600),
+            ("1h", 3600),
+            ("60m", 3600),
+        ] {
             assert_eq!(good.parse::<Ttl>().unwrap().as_secs(), seconds, "{good}");
         }
-        for bad in ["", "s", "0s", "60", "-1s", "1.5h", "2h", "61m", "3601s", "1d", "1h ", "９s",
-            "99999999999999999999h"] {
+        for bad in [
+            "",
+            "s",
+            "0s",
+            "60",
+            "-1s",
+            "1.5h",
+            "2h",
+            "61m",
+            "3601s",
+            "1d",
+            "1h ",
+            "９s",
+            "99999999999999999999h",
+        ] {
             assert!(bad.parse::<Ttl>().is_err(), "{bad}");
         }
     }

@@ -10,7 +10,9 @@ use std::{
 
 /// No port is free.
 #[derive(Debug, thiserror::Error)]
-#[error("no free port between {from} and {to} on 127.0.0.1: end what listens there, or choose another base with --{option}")]
+#[error(
+    "no free port between {from} and {to} on 127.0.0.1: end what listens there, or choose another base with --{option}"
+)]
 pub struct NoFreePort {
     from: u16,
     to: u16,
@@ -59,15 +61,33 @@ const SPAN: u16 = 900;
 /// # Errors
 /// [`NoFreePort`].
 pub fn reserve(wish: Wish, state: &Path) -> Result<Reserved, NoFreePort> {
+    bind(wish.default).map_or_else(|_| replace(wish, state), Ok)
+}
+
+/// As [`reserve`], for several: nobody's replacement is another one's wish.
+///
+/// # Errors
+/// [`NoFreePort`].
+pub fn reserve_all(wishes: &[Wish], state: &Path) -> Result<Vec<Reserved>, NoFreePort> {
+    let as_wished: Vec<_> = wishes.iter().map(|wish| bind(wish.default).ok()).collect();
+    let kept = wishes.iter().zip(as_wished);
+    kept.map(|(wish, reserved)| reserved.map_or_else(|| replace(*wish, state), Ok))
+        .collect()
+}
+
+fn replace(wish: Wish, state: &Path) -> Result<Reserved, NoFreePort> {
     let mut hasher = DefaultHasher::new();
     state.hash(&mut hasher);
     let spread = u16::try_from(hasher.finish() % u64::from(SPAN)).unwrap_or(0);
     let from = wish.default.min(u16::MAX - SPAN - 1);
-    let others = (0..SPAN).map(|step| from + 1 + (spread + step) % SPAN);
-    std::iter::once(wish.default)
-        .chain(others)
-        .find_map(|port| bind(port).ok().map(|listener| Reserved { listener, port }))
-        .ok_or(NoFreePort { from, to: from + SPAN, option: wish.option })
+    (0..SPAN)
+        .map(|step| from + 1 + (spread + step) % SPAN)
+        .find_map(|port| bind(port).ok())
+        .ok_or(NoFreePort {
+            from,
+            to: from + SPAN,
+            option: wish.option,
+        })
 }
 
 /// Whether nobody listens on the port now.
@@ -75,8 +95,10 @@ pub(crate) fn is_free(port: u16) -> bool {
     bind(port).is_ok()
 }
 
-fn bind(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+fn bind(port: u16) -> io::Result<Reserved> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    let port = listener.local_addr()?.port();
+    Ok(Reserved { listener, port })
 }
 
 #[cfg(test)]
@@ -84,7 +106,7 @@ mod tests {
     use super::*;
 
     fn free_port() -> u16 {
-        bind(0).unwrap().local_addr().unwrap().port()
+        bind(0).unwrap().port()
     }
 
     #[test]
@@ -92,8 +114,14 @@ mod tests {
         // Between asking for a free port and taking it another process may have it: then ask again.
         let (taken, wish) = (0..20)
             .find_map(|_| {
-                let wish = Wish { default: free_port(), option: "port" };
-                reserve(wish, Path::new("/a")).ok().filter(|r| r.port() == wish.default).map(|r| (r, wish))
+                let wish = Wish {
+                    default: free_port(),
+                    option: "port",
+                };
+                reserve(wish, Path::new("/a"))
+                    .ok()
+                    .filter(|r| r.port() == wish.default)
+                    .map(|r| (r, wish))
             })
             .expect("a free port is reserved as wished");
         let other = reserve(wish, Path::new("/a")).unwrap();
@@ -103,8 +131,23 @@ mod tests {
     }
 
     #[test]
+    fn nobodys_replacement_is_another_ones_wish() {
+        let taken = bind(0).unwrap();
+        let wishes = [taken.port(), taken.port().wrapping_add(1)].map(|default| Wish {
+            default,
+            option: "port",
+        });
+        let all = reserve_all(&wishes, Path::new("/a")).unwrap();
+        assert_ne!(all[0].port(), all[1].port());
+        assert!(all.iter().all(|reserved| reserved.port() != taken.port()));
+    }
+
+    #[test]
     fn the_end_of_the_range_is_no_trouble() {
-        let wish = Wish { default: u16::MAX, option: "port" };
+        let wish = Wish {
+            default: u16::MAX,
+            option: "port",
+        };
         let first = reserve(wish, Path::new("/a")).unwrap();
         let second = reserve(wish, Path::new("/a")).unwrap();
         assert_ne!(first.port(), second.port());

@@ -36,6 +36,8 @@ pub(crate) struct Spec {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
     pub(crate) envs: Vec<(&'static str, String)>,
+    /// Variables of ours that it must not see.
+    pub(crate) unset: &'static [&'static str],
     /// The first line of its standard input.
     pub(crate) first_line: Option<String>,
 }
@@ -48,6 +50,7 @@ impl Spec {
             program: exe.to_owned(),
             args: vec!["guard".into()],
             envs: Vec::new(),
+            unset: &[],
             // A struct of texts and numbers always has a JSON form.
             first_line: serde_json::to_string(guarded).ok(),
         }
@@ -90,10 +93,16 @@ impl Running {
         spec: &Spec,
         patience: Duration,
     ) -> Result<Self, SpawnError> {
-        let failed = |source| SpawnError::Io { name: spec.name.clone(), source };
+        let failed = |source| SpawnError::Io {
+            name: spec.name.clone(),
+            source,
+        };
         let lock_path = folder.child_lock(&spec.name);
         let Some(lock) = lock_within(&lock_path, patience).await.map_err(failed)? else {
-            return Err(SpawnError::Lingers { name: spec.name.clone(), lock: lock_path });
+            return Err(SpawnError::Lingers {
+                name: spec.name.clone(),
+                lock: lock_path,
+            });
         };
         let log = open_log(&folder.log(&spec.name)).map_err(failed)?;
         let mut command = Command::new(&spec.program);
@@ -104,14 +113,24 @@ impl Running {
             .stdout(lock)
             .stderr(log)
             .process_group(0);
+        for name in spec.unset {
+            command.env_remove(name);
+        }
         let mut child = command.spawn().map_err(failed)?;
         drop(command); // and with it our copy of the lock
         // Taken from the child, since tokio closes the input of a child that it waits for.
         let mut stdin = child.stdin.take();
         if let (Some(line), Some(stdin)) = (&spec.first_line, stdin.as_mut()) {
-            stdin.write_all(format!("{line}\n").as_bytes()).await.map_err(failed)?;
+            stdin
+                .write_all(format!("{line}\n").as_bytes())
+                .await
+                .map_err(failed)?;
         }
-        Ok(Self { name: spec.name.clone(), child, stdin })
+        Ok(Self {
+            name: spec.name.clone(),
+            child,
+            stdin,
+        })
     }
 
     /// Waits for its end.
@@ -130,7 +149,10 @@ impl Running {
     /// Tells it to leave and waits; after `patience` it is killed.
     pub async fn end(mut self, patience: Duration) {
         drop(self.stdin.take());
-        if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(patience, self.child.wait())
+            .await
+            .is_err()
+        {
             // An error means that it has just ended by itself.
             let _ = self.child.kill().await;
         }
@@ -160,7 +182,11 @@ pub(crate) async fn lock_within(path: &Path, patience: Duration) -> io::Result<O
 }
 
 /// Waits until no child of `names` is left; gives those that are after `patience`.
-pub(crate) async fn wait_for_all(folder: &Folder, names: &[String], patience: Duration) -> Vec<String> {
+pub(crate) async fn wait_for_all(
+    folder: &Folder,
+    names: &[String],
+    patience: Duration,
+) -> Vec<String> {
     let deadline = Instant::now() + patience;
     let mut left = Vec::new();
     for name in names {
@@ -183,11 +209,28 @@ pub(crate) fn rotate_log(path: &Path) {
 pub(crate) fn telling_line(path: &Path) -> Option<String> {
     let text = std::fs::read(path).ok()?;
     let tail = String::from_utf8_lossy(&text[text.len().saturating_sub(8192)..]);
-    let lines: Vec<_> = tail.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let tells = |line: &&&str| ["FATAL", "ERROR", "error:"].iter().any(|word| line.contains(word));
-    lines.iter().rev().find(tells).or(lines.last()).map(ToString::to_string)
+    let lines: Vec<_> = tail
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let tells = |line: &&&str| {
+        ["FATAL", "ERROR", "error:", "meridian: "]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    lines
+        .iter()
+        .rev()
+        .find(tells)
+        .or(lines.last())
+        .map(ToString::to_string)
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }

@@ -20,19 +20,28 @@ impl Progress {
     /// Starts the clock.
     #[must_use]
     pub fn start() -> Self {
-        Self { start: Instant::now(), quiet: false }
+        Self {
+            start: Instant::now(),
+            quiet: false,
+        }
     }
 
     /// Prints nothing.
     #[must_use]
     pub fn quiet() -> Self {
-        Self { start: Instant::now(), quiet: true }
+        Self {
+            start: Instant::now(),
+            quiet: true,
+        }
     }
 
     /// One step begins, or something happened.
     pub fn step(&self, what: &str) {
         if !self.quiet {
-            line(format_args!("[{:6.1} s] {what}", self.start.elapsed().as_secs_f32()));
+            line(format_args!(
+                "[{:6.1} s] {what}",
+                self.start.elapsed().as_secs_f32()
+            ));
         }
     }
 }

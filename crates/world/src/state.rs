@@ -160,8 +160,13 @@ impl Hold {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                file.read_to_string(&mut holder).map_err(StateError::io(&lock))?;
-                let holder = if holder.is_empty() { "unknown".into() } else { holder };
+                file.read_to_string(&mut holder)
+                    .map_err(StateError::io(&lock))?;
+                let holder = if holder.is_empty() {
+                    "unknown".into()
+                } else {
+                    holder
+                };
                 return Err(StateError::Held { path, holder });
             }
             Err(TryLockError::Error(error)) => return Err(StateError::io(&lock)(error)),
@@ -174,7 +179,10 @@ impl Hold {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(StateError::io(&folder))?;
         }
-        Ok(Self { folder: Folder::new(path), _lock: file })
+        Ok(Self {
+            folder: Folder::new(path),
+            _lock: file,
+        })
     }
 
     /// The folder held.
@@ -185,10 +193,17 @@ impl Hold {
 
     /// The names of children that have left a lock file, running or not.
     pub(crate) fn known_children(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.0.join("run")).into_iter().flatten();
+        let entries = fs::read_dir(self.folder.0.join("run"))
+            .into_iter()
+            .flatten();
         entries
             .filter_map(|entry| {
-                entry.ok()?.file_name().to_str()?.strip_suffix(".lock").map(str::to_owned)
+                entry
+                    .ok()?
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".lock")
+                    .map(str::to_owned)
             })
             .collect()
     }
@@ -227,6 +242,11 @@ impl Hold {
         let _ = files::remove(&self.folder.world());
     }
 
+    /// The password of the role that the services connect as.
+    pub(crate) fn app_password(&self) -> Result<String, StateError> {
+        Ok(self.passwords()?.app)
+    }
+
     /// Passwords of the embedded database, made on first use.
     ///
     /// # Errors
@@ -236,7 +256,10 @@ impl Hold {
         if let Some(passwords) = read_json(&path)? {
             return Ok(passwords);
         }
-        let passwords = Passwords { owner: random_password(), app: random_password() };
+        let passwords = Passwords {
+            owner: random_password(),
+            app: random_password(),
+        };
         write_json(&path, &passwords)?;
         Ok(passwords)
     }
@@ -264,7 +287,13 @@ fn random_password() -> String {
 
 /// Opens a lock file without touching what its holder wrote.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, StateError> {
@@ -275,12 +304,17 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Sta
     };
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|error| StateError::Damaged { path: path.to_owned(), reason: error.to_string() })
+        .map_err(|error| StateError::Damaged {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
-    let bytes = serde_json::to_vec_pretty(value)
-        .map_err(|error| StateError::Damaged { path: path.to_owned(), reason: error.to_string() })?;
+    let bytes = serde_json::to_vec_pretty(value).map_err(|error| StateError::Damaged {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
     files::write_private(path, &bytes).map_err(StateError::io(path))
 }
 
@@ -294,7 +328,10 @@ mod tests {
         let path = dir.path().join("state");
         let first = Hold::take(&path).unwrap();
         let refusal = Hold::take(&path).unwrap_err().to_string();
-        assert!(refusal.contains(&std::process::id().to_string()), "{refusal}");
+        assert!(
+            refusal.contains(&std::process::id().to_string()),
+            "{refusal}"
+        );
         assert!(refusal.contains("--state"), "{refusal}");
         drop(first);
         Hold::take(&path).unwrap();
@@ -308,7 +345,10 @@ mod tests {
         let first = hold.passwords().unwrap();
         assert_eq!(hold.passwords().unwrap().owner, first.owner);
         assert_ne!(first.owner, first.app);
-        let mode = fs::metadata(hold.folder().secrets()).unwrap().permissions().mode();
+        let mode = fs::metadata(hold.folder().secrets())
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(!format!("{first:?}").contains(&first.owner));
         hold.wipe().unwrap();
@@ -331,8 +371,15 @@ mod tests {
     fn a_world_is_told_of_while_it_runs() {
         let dir = tempfile::tempdir().unwrap();
         let hold = Hold::take(dir.path()).unwrap();
-        assert!(matches!(hold.folder().read_world(), Err(StateError::NoWorld(_))));
-        let world = WorldFile { pid: 1, database: "postgres://x".into(), regions: Vec::new() };
+        assert!(matches!(
+            hold.folder().read_world(),
+            Err(StateError::NoWorld(_))
+        ));
+        let world = WorldFile {
+            pid: 1,
+            database: "postgres://x".into(),
+            regions: Vec::new(),
+        };
         hold.publish(&world).unwrap();
         assert_eq!(hold.folder().read_world().unwrap().database, "postgres://x");
         hold.retract();

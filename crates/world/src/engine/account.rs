@@ -36,7 +36,13 @@ impl Account {
         }
         ["postgres", "nobody"]
             .into_iter()
-            .find_map(|name| Some(Self { name, uid: number("-u", name)?, gid: number("-g", name)? }))
+            .find_map(|name| {
+                Some(Self {
+                    name,
+                    uid: number("-u", name)?,
+                    gid: number("-g", name)?,
+                })
+            })
             .map(Some)
             .ok_or(NoAccount)
     }
@@ -66,8 +72,16 @@ impl Account {
 
 /// `id` knows users of every source that the system has, `/etc/passwd` only some.
 fn number(option: &str, name: &str) -> Option<u32> {
-    let output = Command::new("id").args([option, name]).stderr(Stdio::null()).output().ok()?;
-    let uid: u32 = std::str::from_utf8(&output.stdout).ok()?.trim().parse().ok()?;
+    let output = Command::new("id")
+        .args([option, name])
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let uid: u32 = std::str::from_utf8(&output.stdout)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     (output.status.success() && uid != 0).then_some(uid)
 }
 
@@ -95,7 +109,9 @@ mod tests {
 
     #[test]
     fn a_closed_folder_is_found_closed_by_trying() {
-        let Some(account) = Account::choose().unwrap() else { return };
+        let Some(account) = Account::choose().unwrap() else {
+            return;
+        };
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("inner");
         std::fs::create_dir(&inner).unwrap();

@@ -66,13 +66,13 @@ pub enum NamedError {
 
 /// The folders above the versions' folders, and what is below them. Sorted by version when they are read.
 const PLACES: &[(&str, &str, &str)] = &[
-    ("/usr/lib/postgresql", "", "bin"),                             // Debian, Ubuntu
-    ("/usr", "pgsql-", "bin"),                                      // Red Hat, from postgresql.org
-    ("/usr/libexec", "postgresql", ""),                             // Alpine
-    ("/opt/homebrew/opt", "postgresql@", "bin"),                    // Homebrew on Apple silicon
-    ("/usr/local/opt", "postgresql@", "bin"),                       // Homebrew on Intel
-    ("/home/linuxbrew/.linuxbrew/opt", "postgresql@", "bin"),       // Homebrew on Linux
-    ("/Applications/Postgres.app/Contents/Versions", "", "bin"),    // Postgres.app
+    ("/usr/lib/postgresql", "", "bin"),          // Debian, Ubuntu
+    ("/usr", "pgsql-", "bin"),                   // Red Hat, from postgresql.org
+    ("/usr/libexec", "postgresql", ""),          // Alpine
+    ("/opt/homebrew/opt", "postgresql@", "bin"), // Homebrew on Apple silicon
+    ("/usr/local/opt", "postgresql@", "bin"),    // Homebrew on Intel
+    ("/home/linuxbrew/.linuxbrew/opt", "postgresql@", "bin"), // Homebrew on Linux
+    ("/Applications/Postgres.app/Contents/Versions", "", "bin"), // Postgres.app
 ];
 
 impl Search {
@@ -85,15 +85,25 @@ impl Search {
         if let Some(folder) = &self.named {
             return self.check_named(folder).map(Some);
         }
-        let on_path = self.path.iter().flat_map(std::env::split_paths).filter_map(|f| look(&f));
+        let on_path = self
+            .path
+            .iter()
+            .flat_map(std::env::split_paths)
+            .filter_map(|f| look(&f));
         let mut elsewhere: Vec<_> = PLACES
             .iter()
             .flat_map(|(above, prefix, below)| versions(Path::new(above), prefix, below))
             .collect();
         elsewhere.sort_by_key(|binaries| std::cmp::Reverse(binaries.major));
-        let downloads =
-            self.downloads.iter().flat_map(|folder| versions(folder, "", "bin")).collect::<Vec<_>>();
-        Ok(on_path.chain(elsewhere).chain(downloads).find(|binaries| self.can_use(binaries)))
+        let downloads = self
+            .downloads
+            .iter()
+            .flat_map(|folder| versions(folder, "", "bin"))
+            .collect::<Vec<_>>();
+        Ok(on_path
+            .chain(elsewhere)
+            .chain(downloads)
+            .find(|binaries| self.can_use(binaries)))
     }
 
     fn can_use(&self, binaries: &Binaries) -> bool {
@@ -105,7 +115,11 @@ impl Search {
         let (folder, major) = (binaries.folder.clone(), binaries.major);
         match self.major {
             _ if major < OLDEST => Err(NamedError::TooOld { folder, major }),
-            Some(data) if data != major => Err(NamedError::OtherVersion { folder, major, data }),
+            Some(data) if data != major => Err(NamedError::OtherVersion {
+                folder,
+                major,
+                data,
+            }),
             _ => Ok(binaries),
         }
     }
@@ -114,7 +128,12 @@ impl Search {
 fn versions(above: &Path, prefix: &str, below: &str) -> Vec<Binaries> {
     let entries = fs::read_dir(above).into_iter().flatten().flatten();
     entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(prefix))
+        })
         .filter_map(|entry| look(&entry.path().join(below)))
         .collect()
 }
@@ -128,14 +147,21 @@ fn look(folder: &Path) -> Option<Binaries> {
     let major = major_of(std::str::from_utf8(&output.stdout).ok()?)?;
     // Behind a link, as in /usr/local/bin, are the server's other programs.
     let real = postgres.canonicalize().ok()?.parent().map(Path::to_owned);
-    let folder = real.filter(|real| real.join("initdb").is_file()).unwrap_or(folder.to_owned());
-    output.status.success().then_some(Binaries { folder, major })
+    let folder = real
+        .filter(|real| real.join("initdb").is_file())
+        .unwrap_or(folder.to_owned());
+    output
+        .status
+        .success()
+        .then_some(Binaries { folder, major })
 }
 
 /// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`, `postgres (PostgreSQL) 19beta1`.
 fn major_of(version: &str) -> Option<u32> {
     let number = version.split_whitespace().nth(2)?;
-    let digits = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+    let digits = number
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(number.len());
     number[..digits].parse().ok()
 }
 
@@ -145,7 +171,10 @@ pub fn install_line() -> String {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let ids: Vec<_> = release
         .lines()
-        .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")))
+        .filter_map(|line| {
+            line.strip_prefix("ID=")
+                .or_else(|| line.strip_prefix("ID_LIKE="))
+        })
         .flat_map(|value| value.trim_matches('"').split(' '))
         .collect();
     install_line_for(&ids, cfg!(target_os = "macos")).to_owned()
@@ -180,14 +209,21 @@ mod tests {
         fs::create_dir_all(folder).unwrap();
         for name in ["postgres", "initdb"] {
             let file = folder.join(name);
-            fs::write(&file, format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")).unwrap();
+            fs::write(
+                &file,
+                format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n"),
+            )
+            .unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         }
     }
 
     #[test]
     fn versions_of_all_kinds_are_read() {
-        assert_eq!(major_of("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some(15));
+        assert_eq!(
+            major_of("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"),
+            Some(15)
+        );
         assert_eq!(major_of("postgres (PostgreSQL) 19beta1"), Some(19));
         assert_eq!(major_of("zsh: command not found"), None);
     }
@@ -196,16 +232,36 @@ mod tests {
     fn a_named_folder_is_taken_or_refused_never_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let named = |folder: &Path, major| {
-            Search { named: Some(folder.to_owned()), major, ..Search::default() }.find()
+            Search {
+                named: Some(folder.to_owned()),
+                major,
+                ..Search::default()
+            }
+            .find()
         };
         let good = dir.path().join("16");
         fake(&good, "16.1");
-        assert_eq!(named(&good, None).unwrap(), Some(Binaries { folder: good.clone(), major: 16 }));
-        assert!(matches!(named(dir.path(), None), Err(NamedError::NotThere(_))));
-        assert!(matches!(named(&good, Some(15)), Err(NamedError::OtherVersion { data: 15, .. })));
+        assert_eq!(
+            named(&good, None).unwrap(),
+            Some(Binaries {
+                folder: good.clone(),
+                major: 16
+            })
+        );
+        assert!(matches!(
+            named(dir.path(), None),
+            Err(NamedError::NotThere(_))
+        ));
+        assert!(matches!(
+            named(&good, Some(15)),
+            Err(NamedError::OtherVersion { data: 15, .. })
+        ));
         let old = dir.path().join("14");
         fake(&old, "14.9");
-        assert!(matches!(named(&old, None), Err(NamedError::TooOld { major: 14, .. })));
+        assert!(matches!(
+            named(&old, None),
+            Err(NamedError::TooOld { major: 14, .. })
+        ));
     }
 
     #[test]
@@ -215,8 +271,19 @@ mod tests {
         fake(&old, "13.2");
         fake(&new, "99.1");
         let path = std::env::join_paths([&old, &new]).unwrap();
-        let found = Search { path: Some(path), ..Search::default() }.find().unwrap();
-        assert_eq!(found, Some(Binaries { folder: new, major: 99 }));
+        let found = Search {
+            path: Some(path),
+            ..Search::default()
+        }
+        .find()
+        .unwrap();
+        assert_eq!(
+            found,
+            Some(Binaries {
+                folder: new,
+                major: 99
+            })
+        );
     }
 
     #[test]
@@ -225,7 +292,13 @@ mod tests {
         fake(&dir.path().join("98.1.0/bin"), "98.1");
         let search = |major| {
             let downloads = vec![dir.path().to_owned()];
-            Search { downloads, major: Some(major), ..Search::default() }.find().unwrap()
+            Search {
+                downloads,
+                major: Some(major),
+                ..Search::default()
+            }
+            .find()
+            .unwrap()
         };
         assert_eq!(search(98).unwrap().major, 98);
         assert_eq!(search(97), None);

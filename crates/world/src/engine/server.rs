@@ -17,16 +17,19 @@ use super::{
 use crate::{
     guard::Guarded,
     ports::{self, Wish},
-    process::{Running, Spec, telling_line, lock_within, rotate_log},
+    process::{Running, Spec, lock_within, rotate_log, telling_line},
     progress::Progress,
     state::{Folder, Hold, Passwords},
 };
 
 /// Names the server's lock and log.
-pub(crate) const NAME: &str = "postgres";
+pub(super) const NAME: &str = "postgres";
 
 /// The default port is one above PostgreSQL's own, which may belong to a server of the system.
-const PORT: Wish = Wish { default: 5433, option: "database-port" };
+const PORT: Wish = Wish {
+    default: 5433,
+    option: "database-port",
+};
 
 /// Recovery replays at most `max_wal_size` (1 GiB) of log, which a slow disk reads in this time.
 const READY: Duration = Duration::from_secs(60);
@@ -73,7 +76,10 @@ impl Engine {
         }
         let passwords = hold.passwords()?;
         if cluster::version_of(&data).is_none() {
-            progress.step(&format!("making a database with PostgreSQL {}", binaries.major));
+            progress.step(&format!(
+                "making a database with PostgreSQL {}",
+                binaries.major
+            ));
             rotate_log(&folder.log("initdb"));
             let initdb = Initdb {
                 folder: &folder,
@@ -85,9 +91,20 @@ impl Engine {
             initdb.run(&data).await?;
         }
         rotate_log(&folder.log(NAME));
-        let wish = options.port.map_or(PORT, |default| Wish { default, ..PORT });
+        let wish = options
+            .port
+            .map_or(PORT, |default| Wish { default, ..PORT });
         let (port, exe) = (wish.default, exe.to_owned());
-        Ok(Self { folder, binaries, account, data, wish, port, passwords, exe })
+        Ok(Self {
+            folder,
+            binaries,
+            account,
+            data,
+            wish,
+            port,
+            passwords,
+            exe,
+        })
     }
 
     /// Starts the server for the first time, on the default port or a free one, which it keeps from then on.
@@ -123,7 +140,10 @@ impl Engine {
     #[must_use]
     pub fn owner_url(&self) -> String {
         let password = &self.passwords.owner;
-        format!("postgres://{OWNER}:{password}@127.0.0.1:{}/{OWNER}", self.port)
+        format!(
+            "postgres://{OWNER}:{password}@127.0.0.1:{}/{OWNER}",
+            self.port
+        )
     }
 
     /// The password of the role that the services connect as.
@@ -151,7 +171,11 @@ impl Engine {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;
             };
-            return Err(EngineError::Failed { what: "starting PostgreSQL", reason, log });
+            return Err(EngineError::Failed {
+                what: "starting PostgreSQL",
+                reason,
+                log,
+            });
         }
     }
 
@@ -201,40 +225,32 @@ impl Engine {
             "timezone=UTC",
             "log_timezone=UTC",
         ];
-        let mut args = vec![format!("-D{}", self.data.display()), format!("-p{}", self.port)];
+        let mut args = vec![
+            format!("-D{}", self.data.display()),
+            format!("-p{}", self.port),
+        ];
         args.extend(settings.iter().map(|setting| format!("-c{setting}")));
         Guarded {
             program: self.binaries.folder.join("postgres"),
             args,
             folder: self.data.clone(),
-            account: self.account.as_ref().map(|account| (account.uid, account.gid)),
+            account: self
+                .account
+                .as_ref()
+                .map(|account| (account.uid, account.gid)),
         }
     }
 
     /// Removes what a server leaves that was killed: its processes, which have its memory, and its pid file.
     async fn clean_up(&self) -> Result<(), EngineError> {
-        let lock = self.folder.child_lock(NAME);
-        let free = |patience| lock_within(&lock, patience);
-        let io = || EngineError::io(&lock);
-        let pid = postmaster_pid(&self.data);
-        if free(Duration::ZERO).await.map_err(io())?.is_none() {
-            // Our guard is gone or about to go, else this would not be called. A postmaster that lives is told
-            // to leave at once; processes that outlived theirs end by themselves when they look, or are killed.
-            if let Some(postmaster) = pid {
-                signal(postmaster, Signal::QUIT);
-            }
-            if free(Duration::from_millis(300)).await.map_err(io())?.is_none() {
-                for process in processes_in(&self.data) {
-                    signal(process, Signal::KILL);
-                }
-            }
-            // Whether it is free now, or somebody's beyond our reach, is seen by who starts the next.
-            free(Duration::from_secs(5)).await.map_err(io())?;
-        }
+        end_processes(&self.folder, &self.data).await?;
         if let Some(pid) = postmaster_pid(&self.data) {
             if processes_in(&self.data).contains(&pid) {
                 let data = self.data.clone();
-                return Err(EngineError::Foreign { pid: pid.as_raw_nonzero().get(), data });
+                return Err(EngineError::Foreign {
+                    pid: pid.as_raw_nonzero().get(),
+                    data,
+                });
             }
             if !cfg!(target_os = "linux") && test_kill_process(pid).is_ok() {
                 return Ok(()); // perhaps a number used again: the server looks at its shared memory to tell
@@ -245,6 +261,33 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Ends a server without a guard. Only for when its guard is gone, or has had its time.
+pub(super) async fn end_processes(folder: &Folder, data: &Path) -> Result<(), EngineError> {
+    let lock = folder.child_lock(NAME);
+    let free = |patience| lock_within(&lock, patience);
+    let io = || EngineError::io(&lock);
+    if free(Duration::ZERO).await.map_err(io())?.is_some() {
+        return Ok(());
+    }
+    // A postmaster that lives is told to leave at once; processes that outlived theirs end by themselves as soon
+    // as they look for it, which a busy one does not.
+    if let Some(postmaster) = postmaster_pid(data) {
+        signal(postmaster, Signal::QUIT);
+    }
+    if free(Duration::from_millis(300))
+        .await
+        .map_err(io())?
+        .is_none()
+    {
+        for process in processes_in(data) {
+            signal(process, Signal::KILL);
+        }
+    }
+    // Whether it is free now, or somebody's beyond our reach, is seen by who starts the next one.
+    free(Duration::from_secs(5)).await.map_err(io())?;
+    Ok(())
 }
 
 async fn find(
@@ -265,7 +308,9 @@ async fn find(
     }
     let folder = download(&downloads, search.major, progress).await?;
     search.named = Some(folder.join("bin"));
-    search.find()?.ok_or(EngineError::Named(NamedError::NotThere(folder)))
+    search
+        .find()?
+        .ok_or(EngineError::Named(NamedError::NotThere(folder)))
 }
 
 /// The server's user may be kept from programs that root can run.
@@ -276,7 +321,10 @@ fn may_run(account: &Account, binaries: &Binaries) -> Result<(), EngineError> {
     if output.is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
-    Err(EngineError::Unreachable { user: account.name, folder: binaries.folder.clone() })
+    Err(EngineError::Unreachable {
+        user: account.name,
+        folder: binaries.folder.clone(),
+    })
 }
 
 const PID_FILE: &str = "postmaster.pid";
@@ -289,8 +337,11 @@ fn postmaster_pid(data: &Path) -> Option<Pid> {
 
 /// The eighth line of the pid file says so (as `pg_ctl` reads it, since PostgreSQL 10).
 fn is_ready(data: &Path) -> bool {
-    fs::read_to_string(data.join(PID_FILE))
-        .is_ok_and(|text| text.lines().nth(7).is_some_and(|status| status.trim() == "ready"))
+    fs::read_to_string(data.join(PID_FILE)).is_ok_and(|text| {
+        text.lines()
+            .nth(7)
+            .is_some_and(|status| status.trim() == "ready")
+    })
 }
 
 /// All processes of a server work in its data folder. Only Linux tells.
@@ -300,7 +351,8 @@ fn processes_in(data: &Path) -> Vec<Pid> {
         .filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|folder| folder == data))
         // A person's shell may stand there too.
         .filter(|entry| {
-            fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == "postgres")
+            fs::read_to_string(entry.path().join("comm"))
+                .is_ok_and(|name| name.trim() == "postgres")
         })
         .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
         .collect()

@@ -1,4 +1,6 @@
 //! The embedded database as it is: real servers, real processes, really killed.
 
+#![cfg(test)]
+
 mod engine;
 mod support;

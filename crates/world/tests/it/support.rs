@@ -34,7 +34,10 @@ impl Bench {
     /// The data folder, wherever it is.
     pub(crate) fn data(&self) -> PathBuf {
         let home = fs::read_to_string(self.state().join("home"));
-        home.map_or_else(|_| self.state(), PathBuf::from).join("data").canonicalize().unwrap()
+        home.map_or_else(|_| self.state(), PathBuf::from)
+            .join("data")
+            .canonicalize()
+            .unwrap()
     }
 }
 
@@ -51,30 +54,65 @@ pub(crate) async fn start(hold: &Hold, options: EngineOptions) -> (Engine, Runni
 }
 
 pub(crate) async fn prepare(hold: &Hold, options: EngineOptions) -> Engine {
-    let options = EngineOptions { path: std::env::var_os("PATH"), ..options };
-    Engine::prepare(hold, &options, &guard(), &Progress::quiet()).await.unwrap()
+    Engine::prepare(hold, &options, &guard(), &Progress::quiet())
+        .await
+        .unwrap()
+}
+
+/// Where this machine has its PostgreSQL.
+pub(crate) fn here() -> EngineOptions {
+    EngineOptions {
+        named: std::env::var_os("MERIDIAN_PG_BIN").map(Into::into),
+        path: std::env::var_os("PATH"),
+        port: None,
+    }
 }
 
 /// Cargo builds the example before it runs the tests.
 pub(crate) fn guard() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
-    let guard = deps.parent().unwrap().parent().unwrap().join("examples/guard");
-    assert!(guard.is_file(), "{} is built by `cargo test`", guard.display());
+    let guard = deps
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/guard");
+    assert!(
+        guard.is_file(),
+        "{} is built by `cargo test`",
+        guard.display()
+    );
     guard
 }
 
 /// Runs one statement with `psql`, as a user of the printed URL would.
 pub(crate) fn psql(engine: &Engine, statement: &str) -> Result<String, String> {
     let output = Command::new(engine.programs().join("psql"))
-        .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, &engine.owner_url()])
+        .args([
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            statement,
+            &engine.owner_url(),
+        ])
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
+    }
 }
 
 pub(crate) fn postmaster(data: &Path) -> Option<i32> {
-    fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.parse().ok()
+    fs::read_to_string(data.join("postmaster.pid"))
+        .ok()?
+        .lines()
+        .next()?
+        .parse()
+        .ok()
 }
 
 pub(crate) fn kill(pid: i32) {
@@ -88,7 +126,11 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 }
 
 /// Waits for a condition instead of for a time.
-pub(crate) async fn eventually(what: &str, longest: Duration, condition: impl Fn() -> bool) -> Duration {
+pub(crate) async fn eventually(
+    what: &str,
+    longest: Duration,
+    condition: impl Fn() -> bool,
+) -> Duration {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < longest, "not within {longest:?}: {what}");

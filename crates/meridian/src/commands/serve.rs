@@ -1,0 +1,290 @@
+//! One region's process: listens at once, is ready when the database is.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use kernel::{Clock, RegionTag};
+use platform_db::{Db, DbConfig, Directory, SchemaError};
+use platform_http::{HttpConfig, ServiceParts, System, Verifier};
+use platform_runtime::{Shutdown, Tasks, telemetry};
+use prometheus_client::registry::Registry;
+use tokio::{net::TcpListener, runtime::Builder};
+use topology::Topology;
+use world::{issuer::AUDIENCE, setup};
+
+use super::choose_tls;
+use crate::{
+    cli::{Peer, ServeArgs, Systems},
+    database,
+    failure::{FAILED, Failure, IN_USE, SCHEMA, USAGE},
+};
+
+/// CockroachDB's default `--max-offset`; PostgreSQL has one clock.
+const MAX_CLOCK_OFFSET: Duration = Duration::from_millis(500);
+
+/// How often a database that cannot be used yet is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// After the last request: metrics, logs, and the database's goodbyes.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
+    telemetry::init(args.log_format, &args.log)
+        .map_err(|error| Failure::new(USAGE, format!("{error}; give --log one such as info")))?;
+    choose_tls();
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(FAILED, format!("could not start the runtime: {error}")))?;
+    let ended = runtime.block_on(serve(args));
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(args: ServeArgs) -> Result<(), Failure> {
+    let topology = Arc::new(topology(&args)?);
+    let listener = listen(&args).await?;
+    let (tasks, shutdown) = (Tasks::new(), Shutdown::new());
+    shutdown
+        .on_signals(&tasks)
+        .map_err(|error| Failure::new(FAILED, format!("could not listen to signals: {error}")))?;
+    if args.end_with_stdin {
+        end_with_stdin(shutdown.clone());
+    }
+    let mut registry = Registry::default();
+    let db = open(&args, &topology, &mut registry)?;
+    let usable = Arc::new(AtomicBool::new(false));
+    let verifier = Verifier::new(
+        args.jwks.clone(),
+        args.issuer.clone(),
+        AUDIENCE,
+        Clock::System,
+    );
+    let service = platform_http::service(
+        config(&args, &shutdown, &tasks),
+        ServiceParts {
+            verifier,
+            readiness: readiness(&db, &usable),
+            registry,
+            systems: compose(args.systems, &db, &topology, &args.region, &args.peers)?,
+        },
+    );
+    tracing::info!(region = %args.region, address = %args.listen, "server.listening");
+    let serving = platform_http::serve(listener, service);
+    let schema = check_schema(&db, &usable);
+    let mut serving = std::pin::pin!(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        refused = schema => match refused {
+            Ok(()) => serving.await,
+            Err(refusal) => return Err(refusal),
+        },
+    };
+    tasks.wait(GOODBYE).await;
+    ended.map_err(|error| Failure::new(FAILED, format!("could not serve: {error}")))
+}
+
+/// Region files, and that the region is one of them.
+fn topology(args: &ServeArgs) -> Result<Topology, Failure> {
+    let topology = match args.regions.as_deref() {
+        Some(folder) => Topology::load(folder).map_err(|error| Failure::of(&error))?,
+        None => Topology::embedded(),
+    };
+    let known = |tag: &RegionTag| topology.region(tag).is_some();
+    let named = std::iter::once(&args.region).chain(args.peers.iter().map(|peer| &peer.region));
+    match named.into_iter().find(|tag| !known(tag)) {
+        None => Ok(topology),
+        Some(tag) => {
+            let tags = topology
+                .tags()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            Err(Failure::new(
+                USAGE,
+                format!("'{tag}' is no region; the region files have {tags}"),
+            ))
+        }
+    }
+}
+
+async fn listen(args: &ServeArgs) -> Result<TcpListener, Failure> {
+    TcpListener::bind(args.listen).await.map_err(|error| {
+        let code = if error.kind() == io::ErrorKind::AddrInUse {
+            IN_USE
+        } else {
+            FAILED
+        };
+        Failure::new(
+            code,
+            format!(
+                "could not listen on {}: {error}; choose another --listen",
+                args.listen
+            ),
+        )
+    })
+}
+
+fn open(args: &ServeArgs, topology: &Topology, registry: &mut Registry) -> Result<Db, Failure> {
+    let url = database::url(args.database_url_file.as_deref())?.ok_or_else(|| {
+        Failure::new(
+            USAGE,
+            "no database: set MERIDIAN_DATABASE_URL or give --database-url-file",
+        )
+    })?;
+    let config = DbConfig {
+        url: url.expose().clone(),
+        region: args.region.clone(),
+        regions: topology.tags(),
+        primary: topology.primary().tag.clone(),
+        max_connections: args.connections.into(),
+        read_connections: 2,
+        application_name: format!("meridian {}", args.region),
+        max_clock_offset: MAX_CLOCK_OFFSET,
+    };
+    Db::open(config, Clock::System, registry).map_err(|error| Failure::with_causes(&error))
+}
+
+fn config(args: &ServeArgs, shutdown: &Shutdown, tasks: &Tasks) -> HttpConfig {
+    let node = args
+        .node
+        .clone()
+        .unwrap_or_else(|| format!("{:08x}", rand::random::<u32>()));
+    let mut config = HttpConfig::new(args.region.clone(), node);
+    config.quota = args.quota;
+    config.trusted_proxies = args.trusted_proxies.clone();
+    config.alternatives = args
+        .peers
+        .iter()
+        .filter(|peer| peer.region != args.region)
+        .map(|peer| (peer.region.clone(), peer.base_url.clone()))
+        .collect();
+    config.max_clock_offset = MAX_CLOCK_OFFSET;
+    config.draining = shutdown.token();
+    config.tasks = tasks.tracker().clone();
+    config
+}
+
+/// The systems that this process serves. One whose process serves others too is not asked over the network.
+pub(super) fn compose(
+    systems: Systems,
+    db: &Db,
+    topology: &Arc<Topology>,
+    region: &RegionTag,
+    peers: &[Peer],
+) -> Result<Vec<System>, Failure> {
+    let directory = Directory::new(db.clone());
+    let mut composed = Vec::new();
+    if matches!(systems, Systems::All | Systems::Warehouse) {
+        let app = warehouse::App {
+            db: db.clone(),
+            directory: directory.clone(),
+        };
+        composed.push(warehouse::system(app));
+    }
+    if matches!(systems, Systems::All | Systems::Hub) {
+        let mut names: Vec<_> = composed
+            .iter()
+            .map(|system| system.name.to_owned())
+            .collect();
+        names.push("hub".into());
+        let peers = self::peers(region, names, db, topology, peers)?;
+        let app = hub::App {
+            db: db.clone(),
+            directory,
+            topology: Arc::clone(topology),
+            peers,
+        };
+        composed.push(hub::system(app));
+    }
+    Ok(composed)
+}
+
+fn peers(
+    own: &RegionTag,
+    systems: Vec<String>,
+    db: &Db,
+    topology: &Topology,
+    named: &[Peer],
+) -> Result<hub::Peers, Failure> {
+    let mut urls: BTreeMap<_, _> = topology
+        .regions()
+        .iter()
+        .map(|region| (region.tag.clone(), region.base_url.clone()))
+        .collect();
+    urls.extend(
+        named
+            .iter()
+            .map(|peer| (peer.region.clone(), peer.base_url.clone())),
+    );
+    // Regions reach each other directly, whatever proxy this machine's programs use for the rest of the world.
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .map_err(|error| Failure::with_causes(&error))?;
+    Ok(hub::Peers::new(
+        own.clone(),
+        systems,
+        urls,
+        db.clone(),
+        client,
+    ))
+}
+
+fn readiness(db: &Db, usable: &Arc<AtomicBool>) -> platform_http::Readiness {
+    let (db, usable) = (db.clone(), Arc::clone(usable));
+    platform_http::readiness(move || {
+        let (db, usable) = (db.clone(), Arc::clone(&usable));
+        async move {
+            if !usable.load(Ordering::Acquire) {
+                return Err("the database is not migrated, or was never reached".into());
+            }
+            db.ping().await.map_err(|error| error.to_string())
+        }
+    })
+}
+
+/// Ends when the database is one that this build knows; fails when it is one that it does not.
+async fn check_schema(db: &Db, usable: &AtomicBool) -> Result<(), Failure> {
+    let mut told = String::new();
+    loop {
+        let refusal = match db.check_schema(&setup::systems()).await {
+            Ok(()) => {
+                usable.store(true, Ordering::Release);
+                tracing::info!("database.usable");
+                return Ok(());
+            }
+            Err(refusal @ SchemaError::Unknown { .. }) => {
+                let remedy = "run a build as new as the one that migrated the database";
+                return Err(Failure::new(SCHEMA, format!("{refusal}; {remedy}")));
+            }
+            Err(refusal) => refusal.to_string(),
+        };
+        if refusal != told {
+            tracing::warn!(reason = refusal, "database.not_usable_yet");
+            told = refusal;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Whoever started us holds the other end, and lets go of it when it ends, however it ends.
+fn end_with_stdin(shutdown: Shutdown) {
+    thread::spawn(move || {
+        let mut rest = [0; 64];
+        while matches!(io::stdin().lock().read(&mut rest), Ok(1..)) {}
+        shutdown.begin();
+    });
+}

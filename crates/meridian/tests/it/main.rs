@@ -1,0 +1,8 @@
+//! The binary as scripts use it: arguments in, two streams and an exit code out.
+
+#![cfg(test)]
+
+mod cli;
+mod support;
+mod token;
+mod up;

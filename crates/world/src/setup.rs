@@ -1,0 +1,146 @@
+//! Bringing a database up to date: schemas, the services' role, the offices of `regions/offices.yaml`.
+
+use std::time::Duration;
+
+use kernel::Clock;
+use platform_db::{Db, DbConfig, MigrateError, MigrateReport, Migrations};
+use prometheus_client::registry::Registry;
+use topology::Topology;
+use url::Url;
+
+use crate::progress::Progress;
+
+/// Why a database is not fit to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The URL cannot be read.
+    #[error(
+        "the database URL is not one such as postgres://user:password@host:5432/database ({0})"
+    )]
+    Url(String),
+    /// A migration.
+    #[error("{}", with_causes(.0))]
+    Migrate(#[from] MigrateError),
+    /// The database cannot be opened.
+    #[error("{}", with_causes(.0))]
+    Db(#[from] platform_db::DbError),
+    /// The offices.
+    #[error("{}", with_causes(.0))]
+    Offices(#[from] hub::LoadError),
+}
+
+/// Every schema that a server of this build uses, in the order in which they are migrated.
+#[must_use]
+pub fn systems() -> [&'static Migrations; 2] {
+    [platform_db::migrations(), warehouse::migrations()]
+}
+
+/// The role that services connect as; `migrate` makes it, with the least rights.
+const APP_ROLE: &str = "meridian_app";
+
+/// The services' URL: the owner's, with their own role. Without a password the server trusts whoever connects.
+///
+/// # Errors
+/// [`SetupError::Url`].
+pub fn app_url(owner_url: &str, password: Option<&str>) -> Result<String, SetupError> {
+    let mut url = parse(owner_url)?;
+    url.set_username(APP_ROLE)
+        .and_then(|()| url.set_password(password))
+        .map_err(|()| SetupError::Url("it names no host".into()))?;
+    Ok(url.into())
+}
+
+fn parse(url: &str) -> Result<Url, SetupError> {
+    let parsed = Url::parse(url).map_err(|error| SetupError::Url(error.to_string()))?;
+    if !matches!(parsed.scheme(), "postgres" | "postgresql") {
+        return Err(SetupError::Url("it does not begin with postgres://".into()));
+    }
+    Ok(parsed)
+}
+
+/// Applies what is missing, gives the services' role its rights and this password, loads the offices that the
+/// topology names and the database does not have.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn migrate(
+    owner_url: &str,
+    app_password: Option<&str>,
+    topology: &Topology,
+    progress: &Progress,
+) -> Result<MigrateReport, SetupError> {
+    parse(owner_url)?;
+    let tell = |line: &str| progress.step(line);
+    let report = platform_db::migrate(owner_url, &systems(), app_password, tell).await?;
+    let db = open(owner_url, topology)?;
+    let opened = hub::load_offices(&db, topology).await?;
+    if opened > 0 {
+        progress.step(&format!("loaded {opened} offices"));
+    }
+    Ok(report)
+}
+
+/// A handle for the work of one subcommand, in the primary region.
+pub(crate) fn open(url: &str, topology: &Topology) -> Result<Db, platform_db::DbError> {
+    let primary = topology.primary().tag.clone();
+    let config = DbConfig {
+        url: url.to_owned(),
+        region: primary.clone(),
+        regions: topology.tags(),
+        primary,
+        max_connections: 4,
+        read_connections: 1,
+        application_name: "meridian".into(),
+        max_clock_offset: Duration::from_millis(500),
+    };
+    Db::open(config, Clock::System, &mut Registry::default())
+}
+
+/// An error and what caused it, on one line.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |line, cause| {
+        let cause = cause.to_string();
+        if line.contains(&cause) {
+            line
+        } else {
+            format!("{line}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_have_a_role_of_their_own_at_the_same_place() {
+        let owner = "postgres://meridian:a%40b@127.0.0.1:5433/meridian?sslmode=require";
+        assert_eq!(
+            app_url(owner, Some("secret")).unwrap(),
+            "postgres://meridian_app:secret@127.0.0.1:5433/meridian?sslmode=require"
+        );
+        assert_eq!(
+            app_url("postgresql://root@localhost:26257/defaultdb", None).unwrap(),
+            "postgresql://meridian_app@localhost:26257/defaultdb"
+        );
+    }
+
+    #[test]
+    fn what_is_no_database_url_is_told_so_without_showing_it() {
+        for bad in [
+            "",
+            "localhost:5432",
+            "mysql://a:hunter2@b/c",
+            "postgres:hunter2",
+        ] {
+            let message = app_url(bad, None).unwrap_err().to_string();
+            assert!(
+                message.contains("postgres://user:password@host"),
+                "{message}"
+            );
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+}

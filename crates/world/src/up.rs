@@ -1,0 +1,377 @@
+//! One command, a whole world: database, regions, a small company, and somebody who looks after them.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use futures_util::future::{join_all, try_join_all};
+use kernel::RegionTag;
+use platform_runtime::{Secret, Shutdown};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use topology::{Topology, TopologyErrors};
+
+use crate::{
+    banner::{self, Banner},
+    engine::{self, Engine, EngineError, EngineOptions},
+    issuer::{Issuer, IssuerError},
+    ports::{self, NoFreePort, Wish},
+    process::{Running, SpawnError, wait_for_all},
+    progress::Progress,
+    region::{self, Keeper, RegionError, Settings},
+    seed::{self, SeedError},
+    setup::{self, SetupError},
+    state::{Hold, StateError, WorldFile},
+};
+
+/// What a user may ask of a world.
+#[derive(Debug, Clone)]
+pub struct UpOptions {
+    /// The state folder.
+    pub state: PathBuf,
+    /// Begin anew.
+    pub fresh: bool,
+    /// The folder of region files; without it those of the build.
+    pub regions: Option<PathBuf>,
+    /// A database that is already there, instead of an embedded one.
+    pub database_url: Option<Secret<String>>,
+    /// The embedded database.
+    pub engine: EngineOptions,
+    /// The first region's port; the others follow it.
+    pub port: u16,
+    /// The rate limit per principal and region, such as `q=600;w=60`.
+    pub quota: String,
+    /// What the servers log.
+    pub log: String,
+    /// This binary.
+    pub exe: PathBuf,
+}
+
+/// The first region's port.
+pub const PORT: u16 = 8101;
+
+/// So high that only a test of the limiter meets it, which lowers it.
+pub const QUOTA: &str = "q=1000000;w=1";
+
+/// Why a world does not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// Region files.
+    #[error(transparent)]
+    Topology(#[from] TopologyErrors),
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The issuer.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// The embedded database.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Migrations and offices.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The demo company.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// No port for a region.
+    #[error(transparent)]
+    Port(#[from] NoFreePort),
+    /// A region.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    /// A child.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// Signals cannot be listened to.
+    #[error("could not listen to signals: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// Regions finish requests for up to 20 s, then the guard gives the database 21 s.
+const END: Duration = Duration::from_secs(45);
+
+/// The guard of an `up` that was killed ends its server in about a second. Longer means that it was killed too.
+const ENGINE_LEFT: Duration = Duration::from_secs(5);
+
+/// Brings a world up and keeps it up until SIGINT, SIGTERM or SIGHUP.
+///
+/// # Errors
+/// Where it does not come up; then nothing is left running.
+pub async fn up(options: UpOptions, progress: Progress) -> Result<(), UpError> {
+    let mut signals = Signals::listen().map_err(UpError::Signals)?;
+    let topology = match &options.regions {
+        Some(folder) => Topology::load(folder)?,
+        None => Topology::embedded(),
+    };
+    let hold = Hold::take(&options.state)?;
+    let builder = Builder {
+        options: &options,
+        topology: &topology,
+        hold: &hold,
+        progress,
+    };
+    let built = tokio::select! {
+        built = builder.build() => built,
+        () = signals.next() => {
+            progress.step("told to stop, before everything had started");
+            end_of_all(&hold).await;
+            return Ok(());
+        }
+    };
+    let world = match built {
+        Ok(world) => world,
+        Err(error) => {
+            end_of_all(&hold).await;
+            return Err(error);
+        }
+    };
+    hold.publish(&world.told)?;
+    progress.step("ready");
+    banner::print(&world.banner(&options, &topology));
+    world.keep(&mut signals, progress).await;
+    hold.retract();
+    end_of_all(&hold).await;
+    progress.step("stopped");
+    Ok(())
+}
+
+/// Dropped children leave in their own time: this waits for them.
+async fn end_of_all(hold: &Hold) {
+    wait_for_all(hold.folder(), &hold.known_children(), END).await;
+}
+
+struct Builder<'a> {
+    options: &'a UpOptions,
+    topology: &'a Topology,
+    hold: &'a Hold,
+    progress: Progress,
+}
+
+struct World {
+    engine: Option<(Engine, Running)>,
+    settings: Settings,
+    regions: Vec<(RegionTag, u16, Running)>,
+    told: WorldFile,
+}
+
+/// Where the database is, for whom.
+struct Urls {
+    owner: String,
+    app: String,
+}
+
+impl Builder<'_> {
+    async fn build(&self) -> Result<World, UpError> {
+        let (folder, progress) = (self.hold.folder(), &self.progress);
+        self.end_leftovers().await?;
+        if self.options.fresh {
+            engine::wipe(self.hold)?;
+            progress.step(&format!("wiped {}", folder.path().display()));
+        }
+        Issuer::load_or_create(folder)?;
+        let (engine, urls) = self.database().await?;
+        let password = url_password(&urls.app);
+        setup::migrate(&urls.owner, password.as_deref(), self.topology, progress).await?;
+
+        let ports = self.ports()?;
+        let all: Vec<_> = self.topology.tags().into_iter().zip(ports).collect();
+        let settings = self.settings(urls.app.clone(), all.clone());
+        let keepers = keepers(&settings, progress);
+        progress.step(&format!("starting {} regions", all.len()));
+        let mut running = try_join_all(keepers.iter().map(Keeper::start)).await?;
+        // A company to look at is loaded while the regions start.
+        let demo = async { Ok::<_, UpError>(seed::demo(&urls.app, self.topology).await?) };
+        let ready = keepers
+            .iter()
+            .zip(&mut running)
+            .map(async |(keeper, running)| {
+                keeper.ready(running).await?;
+                self.progress
+                    .step(&format!("region {} is ready", keeper.region));
+                Ok::<_, UpError>(())
+            });
+        let (loaded, _) = tokio::try_join!(demo, try_join_all(ready))?;
+        if loaded > 0 {
+            progress.step(&format!("loaded a demo company of {loaded} items"));
+        }
+        drop(keepers);
+        let told = WorldFile {
+            pid: std::process::id(),
+            database: urls.owner,
+            regions: all
+                .iter()
+                .map(|(tag, port)| (tag.to_string(), format!("http://127.0.0.1:{port}")))
+                .collect(),
+        };
+        let regions = all
+            .into_iter()
+            .zip(running)
+            .map(|((tag, port), running)| (tag, port, running));
+        Ok(World {
+            engine,
+            settings,
+            regions: regions.collect(),
+            told,
+        })
+    }
+
+    /// Children of an `up` that was killed end by themselves, and a server whose guard was killed too is ended.
+    async fn end_leftovers(&self) -> Result<(), UpError> {
+        let folder = self.hold.folder();
+        let children = self.hold.known_children();
+        let (engines, others): (Vec<_>, Vec<_>) =
+            children.into_iter().partition(|name| name == engine::NAME);
+        let mut left = wait_for_all(folder, &engines, ENGINE_LEFT).await;
+        if !left.is_empty() {
+            self.progress
+                .step("ending the database of an earlier world");
+            engine::end_leftovers(self.hold).await?;
+            left = wait_for_all(folder, &engines, Duration::ZERO).await;
+        }
+        left.extend(wait_for_all(folder, &others, region::END).await);
+        match left.into_iter().next() {
+            None => Ok(()),
+            Some(name) => Err(SpawnError::Lingers {
+                lock: folder.child_lock(&name),
+                name,
+            }
+            .into()),
+        }
+    }
+
+    async fn database(&self) -> Result<(Option<(Engine, Running)>, Urls), UpError> {
+        let progress = &self.progress;
+        if let Some(url) = &self.options.database_url {
+            let owner = url.expose().clone();
+            progress.step("using the database of --database-url, which is never wiped");
+            let password = url_password(&owner)
+                .is_some()
+                .then(|| self.hold.app_password());
+            let app = setup::app_url(&owner, password.transpose()?.as_deref())?;
+            return Ok((None, Urls { owner, app }));
+        }
+        let options = &self.options.engine;
+        let mut engine = Engine::prepare(self.hold, options, &self.options.exe, progress).await?;
+        let running = engine.start_first().await?;
+        progress.step(&format!("PostgreSQL runs on port {}", engine.port()));
+        let owner = engine.owner_url();
+        let app = setup::app_url(&owner, Some(engine.app_password()))?;
+        Ok((Some((engine, running)), Urls { owner, app }))
+    }
+
+    fn ports(&self) -> Result<Vec<u16>, NoFreePort> {
+        let wishes: Vec<_> = (0..)
+            .zip(self.topology.regions())
+            .map(|(index, _)| Wish {
+                default: self.options.port.saturating_add(index),
+                option: "port",
+            })
+            .collect();
+        let reserved = ports::reserve_all(&wishes, self.hold.folder().path())?;
+        Ok(reserved.into_iter().map(ports::Reserved::release).collect())
+    }
+
+    fn settings(&self, database: String, all: Vec<(RegionTag, u16)>) -> Settings {
+        Settings {
+            exe: self.options.exe.clone(),
+            folder: self.hold.folder().clone(),
+            regions: self.options.regions.clone(),
+            database,
+            quota: self.options.quota.clone(),
+            log: self.options.log.clone(),
+            all,
+        }
+    }
+}
+
+fn keepers<'a>(settings: &'a Settings, progress: &'a Progress) -> Vec<Keeper<'a>> {
+    let keeper = |(region, port): &(RegionTag, u16)| Keeper {
+        region: region.clone(),
+        port: *port,
+        settings,
+        progress,
+    };
+    settings.all.iter().map(keeper).collect()
+}
+
+impl World {
+    fn banner<'a>(&'a self, options: &'a UpOptions, topology: &'a Topology) -> Banner<'a> {
+        Banner {
+            world: &self.told,
+            topology,
+            exe: &options.exe,
+            state: &options.state,
+        }
+    }
+
+    /// Until a signal; then the regions finish, then the database ends. A second signal does not wait.
+    async fn keep(self, signals: &mut Signals, progress: Progress) {
+        let (stop_regions, stop_engine) = (Shutdown::new(), Shutdown::new());
+        let settings = self.settings;
+        let regions = async {
+            join_all(
+                self.regions
+                    .into_iter()
+                    .map(async |(region, port, running)| {
+                        let keeper = Keeper {
+                            region,
+                            port,
+                            settings: &settings,
+                            progress: &progress,
+                        };
+                        keeper.keep(running, stop_regions.clone()).await;
+                    }),
+            )
+            .await;
+            stop_engine.begin();
+        };
+        let engine = async {
+            if let Some((engine, running)) = self.engine {
+                engine.keep(running, stop_engine.clone(), progress).await;
+            }
+        };
+        let all = async {
+            tokio::join!(regions, engine);
+        };
+        tokio::pin!(all);
+        loop {
+            tokio::select! {
+                () = &mut all => return,
+                () = signals.next() => {
+                    if stop_regions.is_draining() {
+                        return progress.step("told to stop again, ending everything at once");
+                    }
+                    progress.step("stopping: requests in flight are finished");
+                    stop_regions.begin();
+                }
+            }
+        }
+    }
+}
+
+/// The signals that end a world.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+fn url_password(url: &str) -> Option<String> {
+    url::Url::parse(url).ok()?.password().map(str::to_owned)
+}
