@@ -81,7 +81,9 @@ mod tests {
     fn an_old_sample_is_not_carried() {
         let asked = Instant::now();
         let time = Timestamp::from_millis(1_795_000_000_000);
-        let carried = DbTime { sample: Mutex::new(Some(Sample { time, asked })) };
+        let carried = DbTime {
+            sample: Mutex::new(Some(Sample { time, asked })),
+        };
         assert!(carried.at(asked + Duration::from_millis(1001)).is_none());
     }
 }

@@ -38,9 +38,14 @@ impl Db {
     /// # Errors
     /// [`DbError::Config`].
     pub fn open(config: DbConfig, clock: Clock, registry: &mut Registry) -> Result<Self, DbError> {
-        for (what, region) in [("region", &config.region), ("primary region", &config.primary)] {
+        for (what, region) in [
+            ("region", &config.region),
+            ("primary region", &config.primary),
+        ] {
             if !config.regions.contains(region) {
-                return Err(DbError::Config(format!("{what} {region} is not among the regions")));
+                return Err(DbError::Config(format!(
+                    "{what} {region} is not among the regions"
+                )));
             }
         }
         let pools = Arc::new(Pools::new(&config)?);
@@ -72,7 +77,9 @@ impl Db {
         })
         .await
         .unwrap_or(Err(DbError::Timeout));
-        asked.map_err(|error| SystemError::Unavailable { source: Some(Box::new(error)) })
+        asked.map_err(|error| SystemError::Unavailable {
+            source: Some(Box::new(error)),
+        })
     }
 
     /// Every region.
@@ -138,7 +145,9 @@ impl Db {
 
     /// A time not before the database's now: carried from a sample, else from this machine's clock.
     pub(crate) fn time_bound(&self) -> Timestamp {
-        self.time().now().unwrap_or_else(|| self.clock().now().plus(self.max_clock_offset()))
+        self.time()
+            .now()
+            .unwrap_or_else(|| self.clock().now().plus(self.max_clock_offset()))
     }
 
     /// The answer shows the newest state as of `at`.

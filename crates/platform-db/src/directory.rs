@@ -31,7 +31,10 @@ impl Directory {
     /// An empty one.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, homes: Cache::new(OFFICES_MAX) }
+        Self {
+            db,
+            homes: Cache::new(OFFICES_MAX),
+        }
     }
 
     /// The home region of an office, `None` if there is no such office.
@@ -46,7 +49,10 @@ impl Directory {
         if let Some(home) = self.homes.get(office).await {
             return Ok(Some(home));
         }
-        match self.homes.try_get_with_by_ref(office, self.fill(call, office)).await {
+        // The future owns what it needs: one that borrows is not Send for every lifetime, which handlers need.
+        let (this, call, code) = (self.clone(), call.clone(), office.clone());
+        let fill = async move { this.fill(&call, &code).await };
+        match self.homes.try_get_with(office.clone(), fill).await {
             Ok(home) => Ok(Some(home)),
             Err(miss) => match Arc::try_unwrap(miss) {
                 Ok(Miss::Absent) => Ok(None),
@@ -54,10 +60,12 @@ impl Directory {
                 // The read was another request's, and its end is shared with it.
                 Err(shared) => match &*shared {
                     Miss::Absent => Ok(None),
-                    Miss::System(SystemError::DeadlineExceeded) => Err(SystemError::DeadlineExceeded),
-                    Miss::System(_) => {
-                        Err(SystemError::Unavailable { source: Some(Box::new(shared)) })
+                    Miss::System(SystemError::DeadlineExceeded) => {
+                        Err(SystemError::DeadlineExceeded)
                     }
+                    Miss::System(_) => Err(SystemError::Unavailable {
+                        source: Some(Box::new(shared)),
+                    }),
                 },
             },
         }
@@ -72,7 +80,9 @@ impl Directory {
         };
         let read = self
             .db
-            .read(call, spec, async |session: &Session| offices::home(session, office).await)
+            .read(call, spec, async |session: &Session| {
+                offices::home(session, office).await
+            })
             .await
             .map_err(Miss::System)?;
         read.value.ok_or(Miss::Absent)

@@ -26,7 +26,11 @@ pub(crate) const VERSION: &str = "SELECT version()";
 impl Engine {
     /// From the answer to [`VERSION`].
     pub(crate) fn from_version(version: &str) -> Self {
-        if version.starts_with("CockroachDB") { Self::Cockroach } else { Self::Postgres }
+        if version.starts_with("CockroachDB") {
+            Self::Cockroach
+        } else {
+            Self::Postgres
+        }
     }
 
     /// What a new connection is told. By engine, since a name that one does not know fails the connection.
@@ -98,36 +102,56 @@ mod tests {
     fn the_engine_is_told_by_its_version() {
         let cockroach = "CockroachDB CCL v26.2.0 (x86_64-pc-linux-gnu)";
         assert_eq!(Engine::from_version(cockroach), Engine::Cockroach);
-        assert_eq!(Engine::from_version("PostgreSQL 15.14 on x86_64"), Engine::Postgres);
+        assert_eq!(
+            Engine::from_version("PostgreSQL 15.14 on x86_64"),
+            Engine::Postgres
+        );
     }
 
     #[test]
     fn hard_case_03_write_sessions_end_idle_transactions_on_both_engines() {
         for engine in [Engine::Postgres, Engine::Cockroach] {
             let settings = engine.settings(Purpose::Transactions);
-            assert!(settings.contains("idle_in_transaction_session_timeout = '5s'"), "{settings}");
+            assert!(
+                settings.contains("idle_in_transaction_session_timeout = '5s'"),
+                "{settings}"
+            );
         }
     }
 
     #[test]
     fn only_postgres_is_told_to_plan_generically() {
         for purpose in [Purpose::Transactions, Purpose::SharedReads] {
-            assert!(Engine::Postgres.settings(purpose).contains("plan_cache_mode"));
-            assert!(!Engine::Cockroach.settings(purpose).contains("plan_cache_mode"));
+            assert!(
+                Engine::Postgres
+                    .settings(purpose)
+                    .contains("plan_cache_mode")
+            );
+            assert!(
+                !Engine::Cockroach
+                    .settings(purpose)
+                    .contains("plan_cache_mode")
+            );
         }
     }
 
     #[test]
     fn hard_case_08_the_statement_timeout_is_the_remaining_deadline() {
         let begin = begin_write(Duration::from_millis(1234), None);
-        assert!(begin.ends_with("SET LOCAL statement_timeout = 1234"), "{begin}");
+        assert!(
+            begin.ends_with("SET LOCAL statement_timeout = 1234"),
+            "{begin}"
+        );
         assert_eq!(timeout_ms(Duration::ZERO), 1);
     }
 
     #[test]
     fn hard_case_31_the_trace_context_is_a_comment_on_begin() {
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert!(begin_write(Duration::ZERO, Some(trace)).contains(&format!("/* traceparent={trace} */")));
+        assert!(
+            begin_write(Duration::ZERO, Some(trace))
+                .contains(&format!("/* traceparent={trace} */"))
+        );
         assert!(!begin_write(Duration::ZERO, Some("*/ DROP TABLE x")).contains("DROP"));
     }
 }

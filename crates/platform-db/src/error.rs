@@ -105,11 +105,17 @@ impl From<tokio_postgres::Error> for DbError {
             };
         }
         let broken = error.is_closed()
-            || error.source().is_some_and(|source| source.is::<std::io::Error>());
+            || error
+                .source()
+                .is_some_and(|source| source.is::<std::io::Error>());
         if broken {
-            Self::Lost { source: Arc::new(error) }
+            Self::Lost {
+                source: Arc::new(error),
+            }
         } else {
-            Self::Driver { source: Arc::new(error) }
+            Self::Driver {
+                source: Arc::new(error),
+            }
         }
     }
 }
@@ -127,8 +133,7 @@ pub trait Refusal: Error + Send + Sync + Sized + 'static {
 }
 
 /// The refusals of an operation that has none.
-#[derive(Debug, thiserror::Error)]
-pub enum Never {}
+pub type Never = std::convert::Infallible;
 
 impl Refusal for Never {}
 
@@ -181,7 +186,9 @@ pub enum SchemaError {
         known: i64,
     },
     /// It was not migrated yet.
-    #[error("schema {system} has version {found}; this program needs {known}: run `meridian migrate`")]
+    #[error(
+        "schema {system} has version {found}; this program needs {known}: run `meridian migrate`"
+    )]
     Behind {
         /// The system whose schema it is.
         system: &'static str,

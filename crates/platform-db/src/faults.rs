@@ -61,12 +61,12 @@ impl Faults {
         let armed = all.get_mut(operation)?;
         let fault = armed.fault?;
         armed.fault = match fault {
-            Fault::Serialization { attempts } if attempts > 1 => {
-                Some(Fault::Serialization { attempts: attempts - 1 })
-            }
-            Fault::BeforeCommit { attempts } if attempts > 1 => {
-                Some(Fault::BeforeCommit { attempts: attempts - 1 })
-            }
+            Fault::Serialization { attempts } if attempts > 1 => Some(Fault::Serialization {
+                attempts: attempts - 1,
+            }),
+            Fault::BeforeCommit { attempts } if attempts > 1 => Some(Fault::BeforeCommit {
+                attempts: attempts - 1,
+            }),
             Fault::Serialization { .. }
             | Fault::BeforeCommit { .. }
             | Fault::ReplyLost
@@ -80,11 +80,15 @@ impl Faults {
 
     /// Whether the key row can be asked for.
     pub(crate) fn before_resolve(&self, operation: &'static str) -> Result<(), DbError> {
-        let unreachable =
-            self.armed().get_mut(operation).is_some_and(|a| std::mem::take(&mut a.unreachable));
+        let unreachable = self
+            .armed()
+            .get_mut(operation)
+            .is_some_and(|a| std::mem::take(&mut a.unreachable));
         if unreachable {
             // An error that is not worth asking again for, so that a test need not wait for 5 s.
-            Err(DbError::Driver { source: Arc::new(io::Error::other("injected")) })
+            Err(DbError::Driver {
+                source: Arc::new(io::Error::other("injected")),
+            })
         } else {
             Ok(())
         }

@@ -81,8 +81,15 @@ pub(crate) const COUNT_EFFECTS: &str = "
     GROUP BY id, office";
 
 /// Every statement of this module.
-pub(crate) const STATEMENTS: &[&str] =
-    &[FIND, FIND_AUDIT, RECORD, VOID, KEY_RECEIPT, AUDIT_RECEIPT, COUNT_EFFECTS];
+pub(crate) const STATEMENTS: &[&str] = &[
+    FIND,
+    FIND_AUDIT,
+    RECORD,
+    VOID,
+    KEY_RECEIPT,
+    AUDIT_RECEIPT,
+    COUNT_EFFECTS,
+];
 
 /// What a key row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +117,11 @@ pub(crate) async fn find(
     home: &RegionTag,
     id: Uuid,
 ) -> Result<Option<KeyRow>, DbError> {
-    session.row_opt(FIND, &[home, &id]).await?.map(|row| key_row(&row)).transpose()
+    session
+        .row_opt(FIND, &[home, &id])
+        .await?
+        .map(|row| key_row(&row))
+        .transpose()
 }
 
 /// Where the effect of a write can be seen, if its audit row is there: `Some(None)` when it has no path.
@@ -119,7 +130,11 @@ pub(crate) async fn find_audit(
     home: &RegionTag,
     id: Uuid,
 ) -> Result<Option<Option<String>>, DbError> {
-    session.row_opt(FIND_AUDIT, &[home, &id]).await?.map(|row| row.get("location")).transpose()
+    session
+        .row_opt(FIND_AUDIT, &[home, &id])
+        .await?
+        .map(|row| row.get("location"))
+        .transpose()
 }
 
 /// Sends [`RECORD`]. Prepare it before, so that COMMIT can be pipelined behind it.
@@ -131,7 +146,12 @@ pub(crate) async fn record(
 ) -> Result<(), DbError> {
     let id = write_id(&intent.principal, &intent.key);
     let events = EventColumns::of(intent, &notes.events);
-    let scopes: Vec<&str> = intent.principal.scopes.iter().map(|scope| scope.as_str()).collect();
+    let scopes: Vec<&str> = intent
+        .principal
+        .scopes
+        .iter()
+        .map(|scope| scope.as_str())
+        .collect();
     let ip = intent.call.client().map(|ip| ip.to_string());
     let request_id = intent.call.id().to_string();
     let status = i64::from(reply.status);
@@ -224,7 +244,11 @@ pub(crate) fn receipt(row: &Row, key: &IdempotencyKey) -> Result<Receipt, DbErro
     let void: bool = row.get("void")?;
     Ok(Receipt {
         key: key.clone(),
-        status: if void { ReceiptStatus::Void } else { ReceiptStatus::Committed },
+        status: if void {
+            ReceiptStatus::Void
+        } else {
+            ReceiptStatus::Committed
+        },
         effect_ids: row.get("ids")?,
         committed_at: row.get("at")?,
         region: row.get("region")?,
@@ -256,7 +280,10 @@ fn key_row(row: &Row) -> Result<KeyRow, DbError> {
 }
 
 fn decode(column: &str, source: impl std::error::Error + Send + Sync + 'static) -> DbError {
-    DbError::Decode { column: column.into(), source: std::sync::Arc::new(source) }
+    DbError::Decode {
+        column: column.into(),
+        source: std::sync::Arc::new(source),
+    }
 }
 
 /// Events, by column: JSON goes as text, since CockroachDB has no arrays of JSONB.
@@ -287,4 +314,3 @@ impl<'a> EventColumns<'a> {
         }
     }
 }
-

@@ -94,8 +94,17 @@ impl Metrics {
     }
 
     pub(crate) fn retried(&self, operation: &'static str, why: Why) {
-        tracing::debug!(db.operation = operation, db.retry = why.as_str(), "running it again");
-        self.retries.get_or_create(&Retried { operation, reason: why.as_str() }).inc();
+        tracing::debug!(
+            db.operation = operation,
+            db.retry = why.as_str(),
+            "running it again"
+        );
+        self.retries
+            .get_or_create(&Retried {
+                operation,
+                reason: why.as_str(),
+            })
+            .inc();
     }
 
     pub(crate) fn wrote<E>(
@@ -125,8 +134,12 @@ impl Metrics {
     }
 
     fn ended(&self, operation: &'static str, outcome: &'static str, elapsed: Duration) {
-        self.transactions.get_or_create(&Ended { operation, outcome }).inc();
-        self.durations.get_or_create(&Operation { operation }).observe(elapsed.as_secs_f64());
+        self.transactions
+            .get_or_create(&Ended { operation, outcome })
+            .inc();
+        self.durations
+            .get_or_create(&Operation { operation })
+            .observe(elapsed.as_secs_f64());
     }
 }
 
@@ -156,13 +169,31 @@ struct PoolCollector {
 
 impl Collector for PoolCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Some(pools) = self.pools.upgrade() else { return Ok(()) };
+        let Some(pools) = self.pools.upgrade() else {
+            return Ok(());
+        };
         let status = pools.status();
         for (name, help, value) in [
-            ("db_pool_connections_max", "Connections for transactions, at most", status.max_size),
-            ("db_pool_connections", "Connections for transactions, now", status.size),
-            ("db_pool_connections_idle", "Connections that wait for a transaction", status.available),
-            ("db_pool_waiting", "Transactions that wait for a connection", status.waiting),
+            (
+                "db_pool_connections_max",
+                "Connections for transactions, at most",
+                status.max_size,
+            ),
+            (
+                "db_pool_connections",
+                "Connections for transactions, now",
+                status.size,
+            ),
+            (
+                "db_pool_connections_idle",
+                "Connections that wait for a transaction",
+                status.available,
+            ),
+            (
+                "db_pool_waiting",
+                "Transactions that wait for a connection",
+                status.waiting,
+            ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             let encoder = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;

@@ -55,13 +55,20 @@ impl Migrations {
             .iter()
             .map(|(name, sql)| Migration::unapplied(name, sql))
             .collect::<Result<_, _>>()
-            .map_err(|source| MigrateError::Refinery { system: self.system, source: Box::new(source) })
+            .map_err(|source| MigrateError::Refinery {
+                system: self.system,
+                source: Box::new(source),
+            })
     }
 
     /// The newest version that this program knows.
     fn newest(&self) -> Result<i64, MigrateError> {
         let versions = self.parsed()?;
-        Ok(versions.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0))
+        Ok(versions
+            .iter()
+            .map(|migration| i64::from(migration.version()))
+            .max()
+            .unwrap_or(0))
     }
 }
 
@@ -123,10 +130,22 @@ const PLATFORM: Migrations = Migrations {
             "V0001__create_idempotency_keys",
             include_str!("../migrations/V0001__create_idempotency_keys.sql"),
         ),
-        ("V0002__create_audit_log", include_str!("../migrations/V0002__create_audit_log.sql")),
-        ("V0003__create_events", include_str!("../migrations/V0003__create_events.sql")),
-        ("V0004__create_currencies", include_str!("../migrations/V0004__create_currencies.sql")),
-        ("V0005__create_offices", include_str!("../migrations/V0005__create_offices.sql")),
+        (
+            "V0002__create_audit_log",
+            include_str!("../migrations/V0002__create_audit_log.sql"),
+        ),
+        (
+            "V0003__create_events",
+            include_str!("../migrations/V0003__create_events.sql"),
+        ),
+        (
+            "V0004__create_currencies",
+            include_str!("../migrations/V0004__create_currencies.sql"),
+        ),
+        (
+            "V0005__create_offices",
+            include_str!("../migrations/V0005__create_offices.sql"),
+        ),
         (
             "V0006__index_offices_by_creation",
             include_str!("../migrations/V0006__index_offices_by_creation.sql"),
@@ -156,8 +175,13 @@ const FILL_CURRENCIES: &str = "
 
 /// Every statement of this module that runs on a migrated database.
 #[cfg(feature = "testing")]
-pub(crate) const STATEMENTS: &[&str] =
-    &[FILL_CURRENCIES, lease::TAKE, lease::HOLDER, lease::RELEASE, rights::FIND_ROLE];
+pub(crate) const STATEMENTS: &[&str] = &[
+    FILL_CURRENCIES,
+    lease::TAKE,
+    lease::HOLDER,
+    lease::RELEASE,
+    rights::FIND_ROLE,
+];
 
 /// How often a run that broke off is repeated from the start.
 const RUNS_MAX: u32 = 5;
@@ -174,7 +198,10 @@ pub async fn migrate(
     progress: impl Fn(&str),
 ) -> Result<MigrateReport, MigrateError> {
     let pool = owner_pool(owner_url)?;
-    let others = systems.iter().copied().filter(|system| system.system != PLATFORM.system);
+    let others = systems
+        .iter()
+        .copied()
+        .filter(|system| system.system != PLATFORM.system);
     let job = Job {
         pool,
         systems: std::iter::once(migrations()).chain(others).collect(),
@@ -232,14 +259,22 @@ impl Job<'_> {
             let files = system.parsed()?;
             let mut runner = Runner::new(&files);
             runner.set_migration_table_name(system.history());
-            let done = runner.run_async(&mut **worker).await.map_err(|source| {
-                MigrateError::Refinery { system: system.system, source: Box::new(source) }
-            })?;
+            let done =
+                runner
+                    .run_async(&mut **worker)
+                    .await
+                    .map_err(|source| MigrateError::Refinery {
+                        system: system.system,
+                        source: Box::new(source),
+                    })?;
             report.unchanged += files.len() - done.applied_migrations().len();
             for applied in done.applied_migrations() {
                 let name = applied.to_string();
                 (self.progress)(&format!("{}: applied {name}", system.system));
-                report.applied.push(AppliedMigration { system: system.system, name });
+                report.applied.push(AppliedMigration {
+                    system: system.system,
+                    name,
+                });
             }
         }
         fill_currencies(&worker).await?;
@@ -271,7 +306,9 @@ async fn until_alone(client: &Object, sql: &str) -> Result<(), MigrateError> {
         let Err(error) = client.batch_execute(sql).await.map_err(DbError::from) else {
             return Ok(());
         };
-        let raced = error.code().is_some_and(|code| SOMEBODY_ELSE_DID.contains(&code));
+        let raced = error
+            .code()
+            .is_some_and(|code| SOMEBODY_ELSE_DID.contains(&code));
         if tries == TRIES_MAX || !(raced || Verdict::of(&error) == Verdict::Conflict) {
             return Err(error.into());
         }
@@ -281,7 +318,9 @@ async fn until_alone(client: &Object, sql: &str) -> Result<(), MigrateError> {
 }
 
 async fn connect(pool: &Pool) -> Result<Object, DbError> {
-    pool.get().await.map_err(|error| DbError::Connect { source: Arc::new(error) })
+    pool.get().await.map_err(|error| DbError::Connect {
+        source: Arc::new(error),
+    })
 }
 
 /// Two connections: one works, the other keeps the lease.
@@ -289,7 +328,9 @@ fn owner_pool(url: &str) -> Result<Pool, DbError> {
     let mut config = tokio_postgres::Config::from_str(url)
         .map_err(|error| DbError::Config(error.to_string()))?;
     config.application_name("meridian migrate");
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Verified,
+    };
     Pool::builder(Manager::from_config(config, NoTls, recycling))
         .max_size(2)
         .runtime(Runtime::Tokio1)

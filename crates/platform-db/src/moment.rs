@@ -41,12 +41,19 @@ impl Given {
     /// [`SystemError::TokenUnknown`], [`SystemError::CursorExpired`].
     pub(crate) fn moment(&self) -> Result<Moment, SystemError> {
         let ahead = self.max_clock_offset * 2 + TOKEN_SLACK;
-        if self.want.token.is_some_and(|token| token > Token::at(self.received_at.plus(ahead))) {
+        if self
+            .want
+            .token
+            .is_some_and(|token| token > Token::at(self.received_at.plus(ahead)))
+        {
             return Err(SystemError::TokenUnknown);
         }
         if let Some(snapshot) = self.snapshot {
             // On a later page the walk's snapshot wins over the mode, and a newer token ends the walk (hard case 15).
-            let outrun = self.want.token.is_some_and(|token| token > Token::at(snapshot));
+            let outrun = self
+                .want
+                .token
+                .is_some_and(|token| token > Token::at(snapshot));
             let expired = self.received_at.since(snapshot) > SNAPSHOT_AGE_MAX;
             return if outrun || expired {
                 Err(SystemError::CursorExpired)
@@ -56,7 +63,9 @@ impl Given {
         }
         Ok(match (self.engine, self.want.mode) {
             // PostgreSQL has one copy: everything is read strong, and says so.
-            (Engine::Postgres, _) | (Engine::Cockroach, None | Some(ReadMode::Strong)) => Moment::Now,
+            (Engine::Postgres, _) | (Engine::Cockroach, None | Some(ReadMode::Strong)) => {
+                Moment::Now
+            }
             (Engine::Cockroach, Some(ReadMode::Local)) => self.follower(u64::MAX),
             (Engine::Cockroach, Some(ReadMode::Bounded { max_ms })) => self.follower(max_ms),
         })
@@ -65,8 +74,15 @@ impl Given {
     /// A replica's state, if bound and token allow one so old.
     fn follower(&self, max_ms: u64) -> Moment {
         let as_of = self.received_at.minus(FOLLOWER_LAG);
-        let too_old_for_token = self.want.token.is_some_and(|token| token > Token::at(as_of));
-        if self.max_ms(as_of) > max_ms || too_old_for_token { Moment::Now } else { Moment::Follower(as_of) }
+        let too_old_for_token = self
+            .want
+            .token
+            .is_some_and(|token| token > Token::at(as_of));
+        if self.max_ms(as_of) > max_ms || too_old_for_token {
+            Moment::Now
+        } else {
+            Moment::Follower(as_of)
+        }
     }
 
     /// What `max_ms` of the answer says of a past state (hard case 12).

@@ -161,15 +161,28 @@ const HAS_CURRENCY: &str =
     "SELECT EXISTS (SELECT 1 FROM platform.currencies WHERE code = $1) AS found";
 
 /// Every statement of this module.
-pub(crate) const STATEMENTS: &[&str] =
-    &[GET, LOCK, HOME, ACTIVE, LIST_DESC, LIST_ASC, INSERT, UPDATE, HAS_CURRENCY];
+pub(crate) const STATEMENTS: &[&str] = &[
+    GET,
+    LOCK,
+    HOME,
+    ACTIVE,
+    LIST_DESC,
+    LIST_ASC,
+    INSERT,
+    UPDATE,
+    HAS_CURRENCY,
+];
 
 /// One office.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn get(session: &Session, code: &OfficeCode) -> Result<Option<Office>, DbError> {
-    session.row_opt(GET, &[code]).await?.map(|row| from_row(&row)).transpose()
+    session
+        .row_opt(GET, &[code])
+        .await?
+        .map(|row| from_row(&row))
+        .transpose()
 }
 
 /// One office, locked until the transaction ends, its last change observed.
@@ -177,7 +190,11 @@ pub async fn get(session: &Session, code: &OfficeCode) -> Result<Option<Office>,
 /// # Errors
 /// [`DbError`].
 pub async fn lock(txn: &Txn<'_>, code: &OfficeCode) -> Result<Option<Office>, DbError> {
-    let office = txn.row_opt(LOCK, &[code]).await?.map(|row| from_row(&row)).transpose()?;
+    let office = txn
+        .row_opt(LOCK, &[code])
+        .await?
+        .map(|row| from_row(&row))
+        .transpose()?;
     if let Some(office) = &office {
         txn.observe(office.updated_at);
     }
@@ -189,7 +206,11 @@ pub async fn lock(txn: &Txn<'_>, code: &OfficeCode) -> Result<Option<Office>, Db
 /// # Errors
 /// [`DbError`].
 pub async fn home(session: &Session, code: &OfficeCode) -> Result<Option<RegionTag>, DbError> {
-    session.row_opt(HOME, &[code]).await?.map(|row| row.get("home_region")).transpose()
+    session
+        .row_opt(HOME, &[code])
+        .await?
+        .map(|row| row.get("home_region"))
+        .transpose()
 }
 
 /// A page of offices by (`created_at`, `code`), one more than asked for if there are more.
@@ -229,7 +250,12 @@ pub async fn list(
 /// # Errors
 /// [`DbError`].
 pub async fn active(session: &Session) -> Result<Vec<Office>, DbError> {
-    session.rows(ACTIVE, &[]).await?.iter().map(from_row).collect()
+    session
+        .rows(ACTIVE, &[])
+        .await?
+        .iter()
+        .map(from_row)
+        .collect()
 }
 
 /// Stores a new office. A code that is taken breaks the constraint `offices_pkey`.
@@ -308,10 +334,12 @@ fn from_row(row: &Row) -> Result<Office, DbError> {
         home_region: row.get("home_region")?,
         default_location: row.get("default_location")?,
         default_tax_rate_bp: row.get("default_tax_rate_bp")?,
-        status: status.parse().map_err(|source: OfficeStatusError| DbError::Decode {
-            column: "status".into(),
-            source: std::sync::Arc::new(source),
-        })?,
+        status: status
+            .parse()
+            .map_err(|source: OfficeStatusError| DbError::Decode {
+                column: "status".into(),
+                source: std::sync::Arc::new(source),
+            })?,
         version: row.get("version")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,

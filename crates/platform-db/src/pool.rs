@@ -8,7 +8,7 @@ use std::{
 };
 
 use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Object, Pool, PoolError,
     RecyclingMethod, Runtime, TimeoutType, Timeouts,
 };
 use rand::Rng as _;
@@ -28,6 +28,9 @@ const JITTER_PERCENT: std::ops::RangeInclusive<u32> = 90..=110;
 const CREATE_TIMEOUT: Duration = Duration::from_secs(3);
 /// One empty query: a peer that does not answer it is gone.
 const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that was handed out this recently is not asked whether it lives: the question is a round trip,
+/// which may cross an ocean, and a transaction that meets a dead connection before COMMIT just runs again.
+const FRESH: Duration = Duration::from_secs(1);
 /// Sent but unacknowledged bytes for this long mean that the peer is gone; the kernel would wait for minutes.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
@@ -73,10 +76,22 @@ impl Pools {
         let postgres = postgres_config(config)?;
         let engine = Arc::new(OnceLock::new());
         Ok(Self {
-            transactions: pool(&postgres, config.max_connections, Purpose::Transactions, &engine)?,
+            transactions: pool(
+                &postgres,
+                config.max_connections,
+                Purpose::Transactions,
+                &engine,
+            )?,
             // Connections are taken out of this one for good: it only makes them.
-            reads: pool(&postgres, config.read_connections, Purpose::SharedReads, &engine)?,
-            slots: (0..config.read_connections.max(1)).map(|_| Slot::default()).collect(),
+            reads: pool(
+                &postgres,
+                config.read_connections,
+                Purpose::SharedReads,
+                &engine,
+            )?,
+            slots: (0..config.read_connections.max(1))
+                .map(|_| Slot::default())
+                .collect(),
             engine,
         })
     }
@@ -94,11 +109,18 @@ impl Pools {
     /// A connection for a transaction, waited for until `deadline`.
     pub(crate) async fn lease(&self, deadline: Instant) -> Result<Lease, DbError> {
         let object = get(&self.transactions, deadline).await?;
-        Ok(Lease { object: Some(object), clean: false })
+        Ok(Lease {
+            object: Some(object),
+            clean: false,
+        })
     }
 
     /// The shared connection whose turn it is.
-    pub(crate) async fn shared(&self, turn: usize, deadline: Instant) -> Result<Arc<Shared>, DbError> {
+    pub(crate) async fn shared(
+        &self,
+        turn: usize,
+        deadline: Instant,
+    ) -> Result<Arc<Shared>, DbError> {
         let slot = &self.slots[turn % self.slots.len()];
         if let Some(shared) = slot.usable() {
             return Ok(shared);
@@ -120,7 +142,10 @@ impl Pools {
     pub(crate) fn forget(&self, broken: &Arc<Shared>) {
         for slot in &self.slots {
             let mut current = slot.current.lock().unwrap_or_else(PoisonError::into_inner);
-            if current.as_ref().is_some_and(|shared| Arc::ptr_eq(shared, broken)) {
+            if current
+                .as_ref()
+                .is_some_and(|shared| Arc::ptr_eq(shared, broken))
+            {
                 *current = None;
             }
         }
@@ -157,7 +182,9 @@ impl Deref for Lease {
 
     #[expect(clippy::expect_used, reason = "only drop takes the object")]
     fn deref(&self) -> &ClientWrapper {
-        self.object.as_ref().expect("a lease holds its connection until it is dropped")
+        self.object
+            .as_ref()
+            .expect("a lease holds its connection until it is dropped")
     }
 }
 
@@ -178,14 +205,18 @@ async fn get(pool: &Pool, deadline: Instant) -> Result<Object, DbError> {
         create: Some(CREATE_TIMEOUT.min(wait)),
         recycle: Some(RECYCLE_TIMEOUT),
     };
-    pool.timeout_get(&timeouts).await.map_err(|error| match error {
-        PoolError::Timeout(TimeoutType::Wait) => DbError::Timeout,
-        PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
-        | PoolError::Backend(_)
-        | PoolError::Closed
-        | PoolError::NoRuntimeSpecified
-        | PoolError::PostCreateHook(_) => DbError::Connect { source: Arc::new(error) },
-    })
+    pool.timeout_get(&timeouts)
+        .await
+        .map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => DbError::Timeout,
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
+            | PoolError::Backend(_)
+            | PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_) => DbError::Connect {
+                source: Arc::new(error),
+            },
+        })
 }
 
 fn pool(
@@ -194,20 +225,35 @@ fn pool(
     purpose: Purpose,
     engine: &Arc<OnceLock<Engine>>,
 ) -> Result<Pool, DbError> {
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Verified };
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
     let engine = Arc::clone(engine);
     Pool::builder(Manager::from_config(postgres.clone(), NoTls, recycling))
         .max_size(size.max(1))
         .runtime(Runtime::Tokio1)
-        .pre_recycle(Hook::sync_fn(|_, metrics| {
-            // deadpool knows no lifetime of its own.
-            let limit = LIFETIME * rand::rng().random_range(JITTER_PERCENT) / 100;
-            if metrics.age() < limit { Ok(()) } else { Err(HookError::message("aged out")) }
-        }))
+        .pre_recycle(Hook::async_fn(
+            |client: &mut ClientWrapper, metrics: &Metrics| {
+                // deadpool knows no lifetime of its own.
+                let limit = LIFETIME * rand::rng().random_range(JITTER_PERCENT) / 100;
+                let (aged_out, fresh) = (metrics.age() >= limit, metrics.last_used() < FRESH);
+                Box::pin(async move {
+                    if aged_out {
+                        return Err(HookError::message("aged out"));
+                    }
+                    if !fresh {
+                        client.simple_query("").await.map_err(HookError::Backend)?;
+                    }
+                    Ok(())
+                })
+            },
+        ))
         .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
             let engine = Arc::clone(&engine);
             Box::pin(async move {
-                prepare_session(client, purpose, &engine).await.map_err(HookError::Backend)
+                prepare_session(client, purpose, &engine)
+                    .await
+                    .map_err(HookError::Backend)
             })
         }))
         .build()
@@ -279,7 +325,10 @@ mod tests {
 
     #[test]
     fn a_bad_url_is_a_configuration_error_that_holds_no_secret() {
-        for bad in ["postgres://app:hunter2@localhost:nonsense/x", "postgres://app:hunter2@h/x?sslmode=require"] {
+        for bad in [
+            "postgres://app:hunter2@localhost:nonsense/x",
+            "postgres://app:hunter2@h/x?sslmode=require",
+        ] {
             let error = Pools::new(&config(bad)).unwrap_err();
             assert!(matches!(error, DbError::Config(_)), "{error:?}");
             assert!(!format!("{error:?}").contains("hunter2"));

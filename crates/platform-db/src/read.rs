@@ -106,8 +106,14 @@ impl Db {
         work: impl AsyncFn(&Session) -> Result<T, DbError>,
     ) -> Result<Read<T>, SystemError> {
         let started = Instant::now();
-        let mut reading =
-            Reading { db: self, call, spec: &spec, shape, force_strong: false, replanned: false };
+        let mut reading = Reading {
+            db: self,
+            call,
+            spec: &spec,
+            shape,
+            force_strong: false,
+            replanned: false,
+        };
         let result = loop {
             let read = timeout_at(call.deadline().into(), reading.once(&work)).await;
             match read.unwrap_or(Err(ReadError::Db(DbError::Timeout))) {
@@ -123,7 +129,8 @@ impl Db {
             }
         };
         call.facts().database += started.elapsed();
-        self.metrics().read(spec.operation, &result, started.elapsed());
+        self.metrics()
+            .read(spec.operation, &result, started.elapsed());
         result
     }
 }
@@ -159,7 +166,7 @@ impl Reading<'_> {
         let given = self.given().await?;
         let moment = match given.moment().map_err(ReadError::Refused)? {
             Moment::Follower(_) if self.force_strong => Moment::Now,
-            moment => moment,
+            moment @ (Moment::Now | Moment::Follower(_) | Moment::Snapshot(_)) => moment,
         };
         let alone = match given.engine {
             Engine::Postgres => self.shape != Shape::Snapshot,
@@ -177,7 +184,10 @@ impl Reading<'_> {
     /// What the choice of the moment depends on; connects if nothing has connected yet.
     async fn given(&self) -> Result<Given, DbError> {
         if self.db.engine().is_none() {
-            self.db.pools().shared(self.db.next_turn(), self.call.deadline()).await?;
+            self.db
+                .pools()
+                .shared(self.db.next_turn(), self.call.deadline())
+                .await?;
         }
         Ok(Given {
             engine: self.db.engine().unwrap_or(Engine::Postgres), // told by every connection
@@ -193,8 +203,15 @@ impl Reading<'_> {
     where
         W: AsyncFn(&Session) -> Result<T, DbError>,
     {
-        let shared = self.db.pools().shared(self.db.next_turn(), self.call.deadline()).await?;
-        let watch = ForgetUnlessAnswered { db: self.db, shared: Some(&shared) };
+        let shared = self
+            .db
+            .pools()
+            .shared(self.db.next_turn(), self.call.deadline())
+            .await?;
+        let watch = ForgetUnlessAnswered {
+            db: self.db,
+            shared: Some(&shared),
+        };
         let remote = self.db.is_remote(&self.spec.home);
         let session = Session::shared(Arc::clone(&shared), self.call, remote);
         let value = if self.db.time().now().is_some() {
@@ -204,11 +221,19 @@ impl Reading<'_> {
             join(work(&session), self.db.time().ask(&session)).await.0
         };
         watch.judge(value.as_ref().err());
-        Ok(Read { value: value?, at: self.db.time_bound() })
+        Ok(Read {
+            value: value?,
+            at: self.db.time_bound(),
+        })
     }
 
     /// In a read-only transaction on a connection of its own.
-    async fn together<T, W>(&self, given: &Given, moment: Moment, work: &W) -> Result<Read<T>, DbError>
+    async fn together<T, W>(
+        &self,
+        given: &Given,
+        moment: Moment,
+        work: &W,
+    ) -> Result<Read<T>, DbError>
     where
         W: AsyncFn(&Session) -> Result<T, DbError>,
     {
@@ -224,11 +249,19 @@ impl Reading<'_> {
         begun?;
         session.batch("COMMIT").await?;
         session.mark_clean();
-        Ok(Read { value: value?, at: at? })
+        Ok(Read {
+            value: value?,
+            at: at?,
+        })
     }
 
     /// The time that a transaction shows.
-    async fn clock(&self, session: &Session, engine: Engine, moment: Moment) -> Result<Timestamp, DbError> {
+    async fn clock(
+        &self,
+        session: &Session,
+        engine: Engine,
+        moment: Moment,
+    ) -> Result<Timestamp, DbError> {
         match (engine, moment) {
             (Engine::Cockroach, Moment::Follower(at) | Moment::Snapshot(at)) => Ok(at),
             (Engine::Cockroach, Moment::Now) => {
@@ -244,12 +277,22 @@ impl Reading<'_> {
         let home = self.spec.home.clone();
         let (freshness, token) = match moment {
             Moment::Now => return self.db.answer_strong(self.call, &home, at),
-            Moment::Follower(as_of) => {
-                (Freshness::Follower { as_of, max_ms: given.max_ms(as_of), home }, as_of)
-            }
-            Moment::Snapshot(as_of) => {
-                (Freshness::Snapshot { as_of, max_ms: given.max_ms(as_of), home }, as_of)
-            }
+            Moment::Follower(as_of) => (
+                Freshness::Follower {
+                    as_of,
+                    max_ms: given.max_ms(as_of),
+                    home,
+                },
+                as_of,
+            ),
+            Moment::Snapshot(as_of) => (
+                Freshness::Snapshot {
+                    as_of,
+                    max_ms: given.max_ms(as_of),
+                    home,
+                },
+                as_of,
+            ),
         };
         let mut facts = self.call.facts();
         facts.freshness = Some(freshness);
@@ -333,12 +376,17 @@ const LOGICAL_TIME: &str = "SELECT cluster_logical_timestamp()::TEXT AS now";
 fn begin_read(engine: Engine, moment: Moment, remaining: Duration) -> String {
     let begin = match (engine, moment) {
         (Engine::Postgres, _) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
-        (Engine::Cockroach, Moment::Now) => "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY".to_owned(),
+        (Engine::Cockroach, Moment::Now) => {
+            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY".to_owned()
+        }
         (Engine::Cockroach, Moment::Follower(at) | Moment::Snapshot(at)) => {
             format!("BEGIN AS OF SYSTEM TIME '{}000000'", at.as_millis())
         }
     };
-    format!("{begin}; SET LOCAL statement_timeout = {}", timeout_ms(remaining))
+    format!(
+        "{begin}; SET LOCAL statement_timeout = {}",
+        timeout_ms(remaining)
+    )
 }
 
 /// The millisecond that begins at or after the time, so that everything the transaction saw is in it.
@@ -354,8 +402,14 @@ mod tests {
 
     #[test]
     fn hard_case_12_a_walks_snapshot_covers_all_of_its_first_page() {
-        assert_eq!(ceil_to_ms("1795000000123000001.0000000002").as_millis(), 1_795_000_000_124);
-        assert_eq!(ceil_to_ms("1795000000123000000").as_millis(), 1_795_000_000_123);
+        assert_eq!(
+            ceil_to_ms("1795000000123000001.0000000002").as_millis(),
+            1_795_000_000_124
+        );
+        assert_eq!(
+            ceil_to_ms("1795000000123000000").as_millis(),
+            1_795_000_000_123
+        );
     }
 
     #[test]
@@ -368,7 +422,10 @@ mod tests {
         );
         for moment in [Moment::Now, Moment::Snapshot(at)] {
             let begin = begin_read(Engine::Postgres, moment, second);
-            assert!(begin.starts_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"), "{begin}");
+            assert!(
+                begin.starts_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"),
+                "{begin}"
+            );
         }
     }
 }

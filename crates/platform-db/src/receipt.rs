@@ -62,10 +62,13 @@ impl Db {
         region: Option<&RegionTag>,
     ) -> Result<Option<Receipt>, SystemError> {
         let id = keys::write_id(principal, key);
-        let regions: Vec<&RegionTag> = region.map_or_else(|| self.regions().iter().collect(), |r| vec![r]);
+        let regions: Vec<&RegionTag> =
+            region.map_or_else(|| self.regions().iter().collect(), |r| vec![r]);
         let spec = self.keys_spec("get_write", region);
         let read = self
-            .read(call, spec, async |session: &Session| find_receipt(session, &regions, id, key).await)
+            .read(call, spec, async |session: &Session| {
+                find_receipt(session, &regions, id, key).await
+            })
             .await?;
         Ok(read.value)
     }
@@ -78,7 +81,11 @@ impl Db {
         const OPERATION: &str = "void_write";
         let mut sent_at = None;
         loop {
-            let tried = timeout_at(void.call.deadline().into(), self.void_once(&void, &mut sent_at)).await;
+            let tried = timeout_at(
+                void.call.deadline().into(),
+                self.void_once(&void, &mut sent_at),
+            )
+            .await;
             let error = match tried.unwrap_or(Err(DbError::Timeout)) {
                 Ok(receipt) => return Ok(receipt),
                 Err(error) => error,
@@ -139,17 +146,27 @@ impl Db {
         principal: &Principal,
         keys: &[IdempotencyKey],
     ) -> Result<Vec<u64>, SystemError> {
-        let ids: Vec<Uuid> = keys.iter().map(|key| keys::write_id(principal, key)).collect();
+        let ids: Vec<Uuid> = keys
+            .iter()
+            .map(|key| keys::write_id(principal, key))
+            .collect();
         let spec = self.keys_spec("verify_writes", None);
         let read = self
-            .read(call, spec, async |session: &Session| count_effects(session, self.regions(), &ids).await)
+            .read(call, spec, async |session: &Session| {
+                count_effects(session, self.regions(), &ids).await
+            })
             .await?;
         Ok(read.value)
     }
 
     fn keys_spec(&self, operation: &'static str, region: Option<&RegionTag>) -> ReadSpec {
         let home = region.unwrap_or(self.primary()).clone();
-        ReadSpec { operation, want: ReadWant::default(), home, snapshot: None }
+        ReadSpec {
+            operation,
+            want: ReadWant::default(),
+            home,
+            snapshot: None,
+        }
     }
 }
 
@@ -186,15 +203,19 @@ async fn count_effects(
         let most: &mut u64 = most.entry(id).or_default();
         *most = (*most).max(u64::try_from(effects).unwrap_or(0));
     }
-    Ok(ids.iter().map(|id| most.get(id).copied().unwrap_or(0)).collect())
+    Ok(ids
+        .iter()
+        .map(|id| most.get(id).copied().unwrap_or(0))
+        .collect())
 }
 
 /// A void that was sent may be in force, whatever became of its answer (hard case 2).
 fn unless_sent(sent_at: Option<Timestamp>, error: DbError) -> SystemError {
     match sent_at {
-        Some(attempt_at) => {
-            SystemError::OutcomeUnknown { attempt_at, source: Some(Box::new(error)) }
-        }
+        Some(attempt_at) => SystemError::OutcomeUnknown {
+            attempt_at,
+            source: Some(Box::new(error)),
+        },
         None => system_error(error),
     }
 }

@@ -30,6 +30,10 @@ pub struct Session {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per request: a box would cost more than the bytes"
+)]
 enum Connection {
     Leased(Lease),
     Shared(Arc<Shared>),
@@ -56,8 +60,17 @@ impl Session {
     }
 
     fn new(connection: Connection, call: &Call, remote: bool) -> Self {
-        let wire = Wire { sent: 0, answered: true, failure: None };
-        Self { connection, call: call.clone(), remote, wire: Mutex::new(wire) }
+        let wire = Wire {
+            sent: 0,
+            answered: true,
+            failure: None,
+        };
+        Self {
+            connection,
+            call: call.clone(),
+            remote,
+            wire: Mutex::new(wire),
+        }
     }
 
     /// Every row of a statement.
@@ -133,7 +146,11 @@ impl Session {
         messages
             .iter()
             .find_map(|message| {
-                if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None }
+                if let SimpleQueryMessage::Row(row) = message {
+                    row.get(0)
+                } else {
+                    None
+                }
             })
             .map(str::to_owned)
             .ok_or(DbError::NoRow)
@@ -190,7 +207,11 @@ impl Session {
         place
     }
 
-    fn receive<T>(&self, place: u64, result: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
+    fn receive<T>(
+        &self,
+        place: u64,
+        result: Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
         self.wire().answered = true;
         result.map_err(|error| self.fail(place, error))
     }
@@ -198,7 +219,11 @@ impl Session {
     fn fail(&self, place: u64, error: tokio_postgres::Error) -> DbError {
         let error = DbError::from(error);
         let mut wire = self.wire();
-        if wire.failure.as_ref().is_none_or(|(first, _)| place < *first) {
+        if wire
+            .failure
+            .as_ref()
+            .is_none_or(|(first, _)| place < *first)
+        {
             wire.failure = Some((place, error.clone()));
         }
         error
@@ -206,7 +231,9 @@ impl Session {
 
     fn count_rows(&self, rows: u64) {
         let mut facts = self.call.facts();
-        facts.rows = facts.rows.saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
+        facts.rows = facts
+            .rows
+            .saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
     }
 
     fn wire(&self) -> MutexGuard<'_, Wire> {
@@ -224,8 +251,9 @@ impl Row {
     /// # Errors
     /// [`DbError::Decode`] when there is no such column, or it holds another type.
     pub fn get<T: for<'a> FromSql<'a>>(&self, column: &str) -> Result<T, DbError> {
-        self.0
-            .try_get(column)
-            .map_err(|source| DbError::Decode { column: column.into(), source: Arc::new(source) })
+        self.0.try_get(column).map_err(|source| DbError::Decode {
+            column: column.into(),
+            source: Arc::new(source),
+        })
     }
 }

@@ -45,13 +45,23 @@ pub struct Event {
 
 impl<'c> Txn<'c> {
     pub(crate) fn new(session: &'c Session, intent: &'c Intent) -> Self {
-        let notes =
-            Notes { now: intent.call.received_at(), events: Vec::new(), before: None, after: None };
-        Self { session, intent, notes: Mutex::new(notes) }
+        let notes = Notes {
+            now: intent.call.received_at(),
+            events: Vec::new(),
+            before: None,
+            after: None,
+        };
+        Self {
+            session,
+            intent,
+            notes: Mutex::new(notes),
+        }
     }
 
     pub(crate) fn into_notes(self) -> Notes {
-        self.notes.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.notes
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {

@@ -29,9 +29,10 @@ impl Verdict {
             DbError::Sql { code, .. } => Self::of_code(code),
             DbError::Lost { .. } | DbError::Connect { .. } => Self::Lost,
             DbError::Timeout => Self::Deadline,
-            DbError::Decode { .. } | DbError::NoRow | DbError::Driver { .. } | DbError::Config(_) => {
-                Self::Bug
-            }
+            DbError::Decode { .. }
+            | DbError::NoRow
+            | DbError::Driver { .. }
+            | DbError::Config(_) => Self::Bug,
         }
     }
 
@@ -46,7 +47,9 @@ impl Verdict {
             "0A000" => Self::StalePlan, // "cached plan must not change result type"
             // admin_shutdown, crash_shutdown, cannot_connect_now, idle in (transaction) timeouts, too many
             // connections, internal node connection failure, and 40003, which before COMMIT means nothing worse
-            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" | "58C01" | "40003" => Self::Lost,
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" | "58C01" | "40003" => {
+                Self::Lost
+            }
             _ if code.starts_with("08") => Self::Lost,
             _ if code == "58C00" || code.starts_with("53") => Self::Unavailable, // range unavailable, disk full
             _ => Self::Bug,
@@ -72,7 +75,11 @@ mod tests {
 
     fn sql(code: &str) -> DbError {
         let source = Arc::new(std::io::Error::other("test"));
-        DbError::Sql { code: code.into(), constraint: None, source }
+        DbError::Sql {
+            code: code.into(),
+            constraint: None,
+            source,
+        }
     }
 
     #[test]

@@ -20,11 +20,12 @@ pub(crate) use attempt::STATEMENTS;
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use kernel::{Intent, OpError, Reply, SystemError};
 use rand::Rng as _;
 
 use crate::{
-    Db, DbError, Refusal, Txn, TxError,
+    Db, DbError, Refusal, TxError, Txn,
     keys::{self, KeyRow},
     session::Session,
     verdict::Verdict,
@@ -56,7 +57,11 @@ impl Db {
         let result = loop {
             let looks_up = course.begins();
             let end = match self.lease_for(&intent).await {
-                Ok(session) => Attempt::new(self, &intent, looks_up).run(session, &work).await,
+                Ok(session) => {
+                    Attempt::new(self, &intent, looks_up)
+                        .run(session, &work)
+                        .await
+                }
                 Err(error) => End::Failed(error),
             };
             let next = match course.after(end) {
@@ -78,7 +83,11 @@ impl Db {
 
     async fn lease_for(&self, intent: &Intent) -> Result<Session, DbError> {
         let lease = self.pools().lease(intent.call.deadline()).await?;
-        Ok(Session::leased(lease, &intent.call, self.is_remote(&intent.home)))
+        Ok(Session::leased(
+            lease,
+            &intent.call,
+            self.is_remote(&intent.home),
+        ))
     }
 
     /// Reads the key row on a fresh connection, until one answers or 5 s have passed.
@@ -107,9 +116,18 @@ impl Db {
         self.faults().before_resolve(intent.operation)?;
         let lease = self.pools().lease(until).await?;
         let mut session = Session::leased(lease, &intent.call, self.is_remote(&intent.home));
-        let found = tokio::time::timeout_at(until.into(), keys::find(&session, &intent.home, id))
+        let look = async {
+            join(
+                keys::find(&session, &intent.home, id),
+                self.time().ask(&session),
+            )
             .await
-            .map_err(|_| DbError::Timeout)??;
+        };
+        let (found, at) = tokio::time::timeout_at(until.into(), look)
+            .await
+            .map_err(|_| DbError::Timeout)?;
+        let found = found?;
+        self.answer_strong(&intent.call, &intent.home, at?);
         session.mark_clean(); // no transaction was opened
         Ok(found)
     }
@@ -121,7 +139,8 @@ pub(crate) const RECONNECT_PAUSE_MS: u64 = 200;
 /// Full jitter: anything from nothing to the bound, so that writers who met do not meet again.
 pub(crate) async fn pause(ms_max: u64) {
     if ms_max > 0 {
-        tokio::time::sleep(Duration::from_millis(rand::rng().random_range(0..=ms_max))).await;
+        let ms = rand::random_range(0..=ms_max); // drawn before the await: the generator is not Send
+        tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 }
 
@@ -130,11 +149,14 @@ pub(crate) fn system_error(error: DbError) -> SystemError {
     match Verdict::of(&error) {
         Verdict::Conflict => SystemError::Contended,
         Verdict::Deadline => SystemError::DeadlineExceeded,
-        Verdict::Lost | Verdict::Unavailable => {
-            SystemError::Unavailable { source: Some(Box::new(error)) }
-        }
+        Verdict::Lost | Verdict::Unavailable => SystemError::Unavailable {
+            source: Some(Box::new(error)),
+        },
         Verdict::Unique | Verdict::Constraint | Verdict::StalePlan | Verdict::Bug => {
-            SystemError::Bug { effect_unknown: false, source: Box::new(error) }
+            SystemError::Bug {
+                effect_unknown: false,
+                source: Box::new(error),
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct TestDb {
     app_url: String,
     opened: Mutex<Opened>,
     /// The folder of a private server.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 #[derive(Debug, Default)]
@@ -43,15 +43,22 @@ struct Opened {
 impl TestDb {
     /// A clone of the template with these schemas (`platform` included, whether named or not).
     pub async fn new(systems: &[&'static Migrations]) -> Self {
-        let server = tokio::task::spawn_blocking(Server::shared).await.expect("a server");
+        let server = tokio::task::spawn_blocking(Server::shared)
+            .await
+            .expect("a server");
         Self::on(server, None, systems).await
     }
 
     /// The same on a server of this test's own, which it may stop, kill and start again.
     pub async fn private(systems: &[&'static Migrations]) -> Self {
-        let folder = tempfile::Builder::new().prefix("meridian-test-").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("meridian-test-")
+            .tempdir()
+            .expect("a folder");
         let path = folder.path().to_owned();
-        let server = tokio::task::spawn_blocking(move || Server::private(&path)).await.expect("a server");
+        let server = tokio::task::spawn_blocking(move || Server::private(&path))
+            .await
+            .expect("a server");
         Self::on(server, Some(folder), systems).await
     }
 
@@ -63,7 +70,11 @@ impl TestDb {
         let maintenance = pool(server.url());
         let template = template(&maintenance, server.url(), systems).await;
         let name = format!("test_{:016x}", rand::rng().random::<u64>());
-        run_patiently(&maintenance, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        run_patiently(
+            &maintenance,
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        )
+        .await;
         let owner_url = url(server.url(), None, &name);
         let app_url = url(server.url(), Some(("meridian_app", APP_PASSWORD)), &name);
         Self {
@@ -73,7 +84,7 @@ impl TestDb {
             owner_url,
             app_url,
             opened: Mutex::default(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -137,7 +148,9 @@ impl TestDb {
     /// Port of the server.
     #[must_use]
     pub fn port(&self) -> u16 {
-        Config::from_str(&self.app_url).expect("our own URL").get_ports()[0]
+        Config::from_str(&self.app_url)
+            .expect("our own URL")
+            .get_ports()[0]
     }
 
     fn open(&self, region: &str, url: &str, clock: Clock, connections: usize) -> Db {
@@ -159,13 +172,26 @@ impl TestDb {
 
     /// Runs statements as the owner; the rows of all of them, as text.
     pub async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        let client = self.owner.get().await.unwrap_or_else(|error| panic!("{error:?}"));
-        let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let client = self
+            .owner
+            .get()
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        let messages = client
+            .simple_query(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         messages
             .into_iter()
             .filter_map(|message| {
-                let SimpleQueryMessage::Row(row) = message else { return None };
-                Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+                let SimpleQueryMessage::Row(row) = message else {
+                    return None;
+                };
+                Some(
+                    (0..row.len())
+                        .map(|column| row.get(column).map(str::to_owned))
+                        .collect(),
+                )
             })
             .collect()
     }
@@ -173,7 +199,10 @@ impl TestDb {
     /// The only value of a query, as a number.
     pub async fn count(&self, sql: &str) -> i64 {
         let rows = self.query(sql).await;
-        rows[0][0].as_deref().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{rows:?}"))
+        rows[0][0]
+            .as_deref()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("{rows:?}"))
     }
 
     /// Runs a statement as the services' role.
@@ -184,23 +213,45 @@ impl TestDb {
         let pool = pool(&self.app_url);
         let client = pool.get().await.unwrap_or_else(|error| panic!("{error:?}"));
         let ended = client.batch_execute(sql).await;
-        ended.map_err(|error| error.code().map_or_else(|| error.to_string(), |c| c.code().to_owned()))
+        ended.map_err(|error| {
+            error
+                .code()
+                .map_or_else(|| error.to_string(), |c| c.code().to_owned())
+        })
     }
 
     /// Prepares a statement as the services' sessions do and explains it, with table scans made so dear that one
     /// in the plan means that no index will do.
     pub async fn explain(&self, sql: &str) -> String {
-        let client = self.owner.get().await.unwrap_or_else(|error| panic!("{error:?}"));
-        let statement = client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        record(sql);
+        let client = self
+            .owner
+            .get()
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        let statement = client
+            .prepare(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         let nulls = vec!["NULL"; statement.params().len()].join(", ");
-        let arguments = if nulls.is_empty() { nulls } else { format!("({nulls})") };
+        let arguments = if nulls.is_empty() {
+            nulls
+        } else {
+            format!("({nulls})")
+        };
         let script = format!(
             "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;
              PREPARE explained AS {sql};
              EXPLAIN EXECUTE explained{arguments}"
         );
-        let messages = client.simple_query(&script).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        client.batch_execute("DEALLOCATE explained").await.expect("it was just prepared");
+        let messages = client
+            .simple_query(&script)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        client
+            .batch_execute("DEALLOCATE explained")
+            .await
+            .expect("it was just prepared");
         let mut plan = String::new();
         for message in messages {
             if let SimpleQueryMessage::Row(row) = message {
@@ -240,13 +291,25 @@ impl TestDb {
 impl Drop for TestDb {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the database of the failed test is kept: {}", self.owner_url);
+            let folder = self
+                .folder
+                .take()
+                .map(|folder| folder.keep().display().to_string());
+            let where_else = folder.map_or(String::new(), |folder| {
+                format!(", with its log in {folder}")
+            });
+            eprintln!(
+                "the database of the failed test is kept: {}{where_else}",
+                self.owner_url
+            );
             return;
         }
         let (url, name) = (self.server.url().to_owned(), self.name.clone());
         // Another thread, since this one runs the test's own runtime.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(async {
                 if let Ok(client) = pool(&url).get().await {
                     let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
@@ -272,23 +335,43 @@ async fn template(maintenance: &Pool, server: &str, systems: &[&'static Migratio
         digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7],
     ]);
     let template = format!("template_{number:016x}");
-    let client = maintenance.get().await.unwrap_or_else(|error| panic!("{error:?}"));
+    let client = maintenance
+        .get()
+        .await
+        .unwrap_or_else(|error| panic!("{error:?}"));
     // One lock for all templates: roles are shared by the whole server.
-    client.batch_execute("SELECT pg_advisory_lock(1)").await.expect("a lock");
+    client
+        .batch_execute("SELECT pg_advisory_lock(1)")
+        .await
+        .expect("a lock");
     let found = client
-        .query_one("SELECT count(*)::INT8 FROM pg_database WHERE datname = $1", &[&template])
+        .query_one(
+            "SELECT count(*)::INT8 FROM pg_database WHERE datname = $1",
+            &[&template],
+        )
         .await
         .expect("a count");
     if found.get::<_, i64>(0) == 0 {
         let building = format!("building_{:016x}", rand::rng().random::<u64>());
-        client.batch_execute(&format!("CREATE DATABASE {building}")).await.expect("a database");
-        platform_db::migrate(&url(server, None, &building), systems, Some(APP_PASSWORD), |_| {})
+        client
+            .batch_execute(&format!("CREATE DATABASE {building}"))
             .await
-            .unwrap_or_else(|error| panic!("the schemas can be migrated: {error:?}"));
+            .expect("a database");
+        platform_db::migrate(
+            &url(server, None, &building),
+            systems,
+            Some(APP_PASSWORD),
+            |_| {},
+        )
+        .await
+        .unwrap_or_else(|error| panic!("the schemas can be migrated: {error:?}"));
         let rename = format!("ALTER DATABASE {building} RENAME TO {template}");
         run_patiently_on(&client, &rename).await;
     }
-    client.batch_execute("SELECT pg_advisory_unlock(1)").await.expect("our own lock");
+    client
+        .batch_execute("SELECT pg_advisory_unlock(1)")
+        .await
+        .expect("our own lock");
     template
 }
 
@@ -309,7 +392,10 @@ async fn run_patiently_on(client: &tokio_postgres::Client, sql: &str) {
 
 fn pool(url: &str) -> Pool {
     let config = Config::from_str(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-    Pool::builder(Manager::new(config, NoTls)).max_size(2).build().expect("a pool")
+    Pool::builder(Manager::new(config, NoTls))
+        .max_size(2)
+        .build()
+        .expect("a pool")
 }
 
 /// `server` with another database and, if given, another role.
@@ -324,9 +410,20 @@ fn url(server: &str, role: Option<(&str, &str)>, database: &str) -> String {
         Some((role, password)) => format!("{role}:{password}"),
         None => {
             let user = config.get_user().unwrap_or("postgres").to_owned();
-            let password = config.get_password().map(|text| format!(":{}", String::from_utf8_lossy(text)));
+            let password = config
+                .get_password()
+                .map(|text| format!(":{}", String::from_utf8_lossy(text)));
             user + &password.unwrap_or_default()
         }
     };
     format!("postgres://{user}@{host}:{port}/{database}")
+}
+
+/// Keeps a statement for the check against CockroachDB's grammar, where `cargo xtask test` names a folder.
+fn record(sql: &str) {
+    if let Some(folder) = std::env::var_os("RECORD_STATEMENTS") {
+        let name = format!("{:x}.sql", Sha256::digest(sql));
+        let path = std::path::Path::new(&folder).join(name);
+        std::fs::write(path, format!("{sql};\n")).expect("the folder was made for this");
+    }
 }

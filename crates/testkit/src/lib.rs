@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test without its fixture has failed, and says why"
+)]
 
 mod call;
 pub mod db;

@@ -30,12 +30,18 @@ struct Wire {
 impl Proxy {
     /// A proxy in front of `port`, on a free port of its own.
     pub async fn before(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port can be had");
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a port can be had");
         let own = listener.local_addr().expect("it is bound").port();
         let wire = Arc::new(Wire::default());
         let (cut, cuts) = watch::channel(0);
         spawn(accept(listener, port, Arc::clone(&wire), cuts));
-        Self { port: own, wire, cut }
+        Self {
+            port: own,
+            wire,
+            cut,
+        }
     }
 
     /// Where clients connect.
@@ -79,7 +85,9 @@ async fn wait_for_end(cuts: &mut watch::Receiver<u64>) {
 }
 
 async fn pass(client: TcpStream, to: u16, wire: Arc<Wire>, mut cuts: watch::Receiver<u64>) {
-    let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
+    let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else {
+        return;
+    };
     client.set_nodelay(true).ok();
     server.set_nodelay(true).ok();
     cuts.mark_unchanged();
@@ -105,7 +113,12 @@ async fn asks(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire, answ
     }
 }
 
-async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire, answered: &AtomicBool) {
+async fn answers(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    wire: &Wire,
+    answered: &AtomicBool,
+) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         answered.store(true, Ordering::SeqCst);
@@ -116,7 +129,10 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire, a
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's proxy ends with the test's runtime")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's proxy ends with the test's runtime"
+)]
 fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(future);
 }

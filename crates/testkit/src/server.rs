@@ -49,29 +49,49 @@ impl Server {
     pub fn shared() -> Self {
         if let Some(url) = std::env::var_os("TEST_DATABASE_URL") {
             let url = url.into_string().expect("TEST_DATABASE_URL is text");
-            return Self { url, port: 0, home: None };
+            return Self {
+                url,
+                port: 0,
+                home: None,
+            };
         }
         let uid = own_uid();
         let directory = std::env::temp_dir().join(format!("meridian-test-{uid}"));
         fs::create_dir_all(&directory).expect("a temporary directory can be made");
         let lock = open(&directory.join("lock"));
         lock.lock().expect("a file can be locked");
-        let home = Home { directory, owner: Owner::find(uid), linger_s: SHARED_LINGER_S };
+        let home = Home {
+            directory,
+            owner: Owner::find(uid),
+            linger_s: SHARED_LINGER_S,
+        };
         home.sign_in();
         let port = home.running_port().unwrap_or_else(|| home.start_fresh());
-        Self { url: superuser_url(port), port, home: Some(home) }
+        Self {
+            url: superuser_url(port),
+            port,
+            home: Some(home),
+        }
     }
 
     /// A server of one test's own, in `directory`, which the test may stop, kill and start again.
     #[must_use]
     pub fn private(directory: &Path) -> Self {
         let owner = Owner::find(own_uid());
-        let home = Home { directory: directory.into(), owner, linger_s: PRIVATE_LINGER_S };
+        let home = Home {
+            directory: directory.into(),
+            owner,
+            linger_s: PRIVATE_LINGER_S,
+        };
         // The unprivileged user must be able to enter.
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("it is ours");
         home.sign_in();
         let port = home.start_fresh();
-        Self { url: superuser_url(port), port, home: Some(home) }
+        Self {
+            url: superuser_url(port),
+            port,
+            home: Some(home),
+        }
     }
 
     /// Connects as superuser, to the maintenance database.
@@ -82,7 +102,16 @@ impl Server {
 
     /// Kills every process of the server at once, as a machine that loses power. Private servers only.
     pub fn kill(&self) {
+        let home = self.home();
+        let pid = home.postmaster().expect("the server runs");
         self.signal("KILL");
+        wait(|| !is_alive(&pid), "the server is dead");
+        wait(
+            || TcpStream::connect(("127.0.0.1", self.port)).is_err(),
+            "its backends are, too",
+        );
+        // It says "ready" for ever now.
+        fs::remove_file(home.data().join("postmaster.pid")).expect("it was left behind");
     }
 
     /// Tells the server to end at once: every session gets 57P01. Private servers only.
@@ -106,7 +135,10 @@ impl Server {
         } else {
             kill.args(["-s", signal, &pid]);
         }
-        assert!(kill.status().is_ok_and(|status| status.success()), "kill -s {signal}");
+        assert!(
+            kill.status().is_ok_and(|status| status.success()),
+            "kill -s {signal}"
+        );
     }
 
     fn home(&self) -> &Home {
@@ -124,8 +156,14 @@ impl Home {
     }
 
     fn running_port(&self) -> Option<u16> {
-        let port = fs::read_to_string(self.directory.join("port")).ok()?.trim().parse().ok()?;
-        TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(port)
+        let port = fs::read_to_string(self.directory.join("port"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
+        TcpStream::connect(("127.0.0.1", port))
+            .is_ok()
+            .then_some(port)
     }
 
     fn start_fresh(&self) -> u16 {
@@ -137,10 +175,21 @@ impl Home {
         self.owner.give(&data);
         let mut initdb = self.owner.command(&binary("initdb"));
         initdb
-            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data);
         let output = initdb.output().expect("initdb can be run");
-        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let port = TcpListener::bind(("127.0.0.1", 0))
             .and_then(|listener| listener.local_addr())
             .expect("a port can be had")
@@ -153,7 +202,11 @@ impl Home {
     /// Starts the server and the shell that ends it, in a process group of their own.
     fn start(&self, port: u16) {
         let log = self.directory.join("server.log");
-        let log = OpenOptions::new().create(true).append(true).open(log).expect("a log can be written");
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a log can be written");
         let mut shell = self.owner.command(Path::new("sh"));
         shell
             .args(["-c", WATCH, "watch"])
@@ -198,16 +251,19 @@ impl Home {
 
     /// The last line of `postmaster.pid` says so.
     fn is_ready(&self) -> bool {
-        fs::read_to_string(self.data().join("postmaster.pid"))
-            .is_ok_and(|text| text.lines().last().is_some_and(|line| line.trim() == "ready"))
+        fs::read_to_string(self.data().join("postmaster.pid")).is_ok_and(|text| {
+            text.lines()
+                .last()
+                .is_some_and(|line| line.trim() == "ready")
+        })
     }
 }
 
 /// `$1` postgres, `$2` data, `$3` port, `$4` directory of users, `$5` seconds to linger. No fsync: a test's data may
-/// die with the machine. Every process of tests has a file by its process id in `$4`.
+/// die with the machine, but not with the server: commits are written out (synchronous_commit), only not flushed. Every process of tests has a file by its process id in `$4`.
 const WATCH: &str = r#"
 "$1" -D "$2" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=500 \
-    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0 \
+    -c fsync=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0 \
     -c shared_buffers=64MB -c jit=off -c autovacuum_naptime=5s &
 server=$!
 idle=0
@@ -238,7 +294,11 @@ impl Owner {
                 Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
             })
         };
-        Self(Some(find("postgres").or_else(|| find("nobody")).expect("postgres or nobody exists")))
+        Self(Some(
+            find("postgres")
+                .or_else(|| find("nobody"))
+                .expect("postgres or nobody exists"),
+        ))
     }
 
     fn give(self, path: &Path) {
@@ -263,11 +323,27 @@ fn superuser_url(port: u16) -> String {
 
 /// Where a server binary is: `MERIDIAN_PG_BIN`, `PATH`, the places of Debian, Homebrew and Postgres.app.
 fn binary(name: &str) -> PathBuf {
-    let mut folders: Vec<PathBuf> = std::env::var_os("MERIDIAN_PG_BIN").map(PathBuf::from).into_iter().collect();
-    folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    for parent in ["/usr/lib/postgresql", "/opt/homebrew/opt", "/Applications/Postgres.app/Contents/Versions"] {
+    let mut folders: Vec<PathBuf> = std::env::var_os("MERIDIAN_PG_BIN")
+        .map(PathBuf::from)
+        .into_iter()
+        .collect();
+    folders.extend(
+        std::env::var_os("PATH")
+            .iter()
+            .flat_map(std::env::split_paths),
+    );
+    for parent in [
+        "/usr/lib/postgresql",
+        "/opt/homebrew/opt",
+        "/Applications/Postgres.app/Contents/Versions",
+    ] {
         let mut versions: Vec<PathBuf> = fs::read_dir(parent)
-            .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
+            .map(|entries| {
+                entries
+                    .flatten()
+                    .map(|entry| entry.path().join("bin"))
+                    .collect()
+            })
             .unwrap_or_default();
         versions.sort();
         folders.extend(versions.into_iter().rev());
@@ -276,7 +352,17 @@ fn binary(name: &str) -> PathBuf {
         .into_iter()
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("no {name} found: apt-get install postgresql, or set MERIDIAN_PG_BIN"))
+        .unwrap_or_else(|| {
+            panic!("no {name} found: apt-get install postgresql, or set MERIDIAN_PG_BIN")
+        })
+}
+
+/// Whether a process runs; one that nobody has asked for its exit status does not.
+fn is_alive(pid: &str) -> bool {
+    Command::new("ps")
+        .args(["-o", "stat=", "-p", pid])
+        .output()
+        .is_ok_and(|ps| ps.status.success() && !ps.stdout.starts_with(b"Z"))
 }
 
 fn own_uid() -> u32 {
@@ -298,7 +384,10 @@ fn open(path: &Path) -> File {
 fn wait(mut is_so: impl FnMut() -> bool, what: &str) {
     let until = Instant::now() + READY_WITHIN;
     while !is_so() {
-        assert!(Instant::now() < until, "a minute passed, and still not: {what}");
+        assert!(
+            Instant::now() < until,
+            "a minute passed, and still not: {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

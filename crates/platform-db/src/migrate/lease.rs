@@ -24,7 +24,8 @@ pub(super) const TAKE: &str = "
     WHERE l.expires_at < now() OR l.holder = excluded.holder
     RETURNING holder";
 
-pub(super) const HOLDER: &str = "SELECT holder FROM platform.migration_leases WHERE name = 'migrate'";
+pub(super) const HOLDER: &str =
+    "SELECT holder FROM platform.migration_leases WHERE name = 'migrate'";
 
 pub(super) const RELEASE: &str =
     "DELETE FROM platform.migration_leases WHERE name = 'migrate' AND holder = $1";
@@ -46,7 +47,11 @@ impl<'a> Lease<'a> {
         client: &'a Object,
         progress: &dyn Fn(&str),
     ) -> Result<Self, MigrateError> {
-        let holder = format!("{}-{:016x}", std::process::id(), rand::rng().random::<u64>());
+        let holder = format!(
+            "{}-{:016x}",
+            std::process::id(),
+            rand::rng().random::<u64>()
+        );
         let lease = Self { client, holder };
         let give_up = tokio::time::Instant::now() + WAIT_MAX;
         let mut told = false;
@@ -71,7 +76,9 @@ impl<'a> Lease<'a> {
             loop {
                 tokio::time::sleep(RENEW_EVERY).await;
                 if !self.renew().await? {
-                    return Err(MigrateError::Leased { holder: "another job, after ours".into() });
+                    return Err(MigrateError::Leased {
+                        holder: "another job, after ours".into(),
+                    });
                 }
             }
         }
@@ -89,6 +96,10 @@ impl<'a> Lease<'a> {
     }
 
     async fn renew(&self) -> Result<bool, MigrateError> {
-        Ok(self.client.query_opt(TAKE, &[&self.holder]).await?.is_some())
+        Ok(self
+            .client
+            .query_opt(TAKE, &[&self.holder])
+            .await?
+            .is_some())
     }
 }

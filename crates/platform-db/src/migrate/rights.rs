@@ -23,14 +23,21 @@ pub(super) async fn ensure_role(
     if let Some(password) = password {
         // DDL takes no parameters: a text literal, its quotes doubled.
         let literal = password.replace('\'', "''");
-        until_alone(client, &format!("ALTER ROLE {ROLE} WITH PASSWORD '{literal}'")).await?;
+        until_alone(
+            client,
+            &format!("ALTER ROLE {ROLE} WITH PASSWORD '{literal}'"),
+        )
+        .await?;
     }
     Ok(created)
 }
 
 /// Whether it was us who created it: roles belong to the whole server, where other databases migrate too.
 async fn create_role(client: &Object) -> Result<bool, MigrateError> {
-    match client.batch_execute(&format!("CREATE ROLE {ROLE} WITH LOGIN")).await {
+    match client
+        .batch_execute(&format!("CREATE ROLE {ROLE} WITH LOGIN"))
+        .await
+    {
         Ok(()) => Ok(true),
         Err(error) => match error.code().map(tokio_postgres::error::SqlState::code) {
             Some("42710" | "23505") => Ok(false),
@@ -45,9 +52,17 @@ pub(super) async fn grant(client: &Object, system: &Migrations) -> Result<(), Mi
     let schema = system.system;
     until_alone(client, &format!("GRANT USAGE ON SCHEMA {schema} TO {ROLE}")).await?;
     let history = system.history();
-    until_alone(client, &format!("GRANT SELECT ON TABLE {history} TO {ROLE}")).await?;
+    until_alone(
+        client,
+        &format!("GRANT SELECT ON TABLE {history} TO {ROLE}"),
+    )
+    .await?;
     for (table, rights) in system.grants {
-        until_alone(client, &format!("GRANT {rights} ON TABLE {schema}.{table} TO {ROLE}")).await?;
+        until_alone(
+            client,
+            &format!("GRANT {rights} ON TABLE {schema}.{table} TO {ROLE}"),
+        )
+        .await?;
         let refused = refused_rights(rights);
         if !refused.is_empty() {
             let revoke = format!("REVOKE {refused} ON TABLE {schema}.{table} FROM {ROLE}");
@@ -59,7 +74,11 @@ pub(super) async fn grant(client: &Object, system: &Migrations) -> Result<(), Mi
 
 fn refused_rights(given: &str) -> String {
     let given: Vec<&str> = given.split(',').map(str::trim).collect();
-    RIGHTS.into_iter().filter(|right| !given.contains(right)).collect::<Vec<_>>().join(", ")
+    RIGHTS
+        .into_iter()
+        .filter(|right| !given.contains(right))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]

@@ -17,21 +17,36 @@ impl Db {
     /// [`SchemaError`].
     pub async fn check_schema(&self, systems: &[&'static Migrations]) -> Result<(), SchemaError> {
         let platform = crate::migrations();
-        let others = systems.iter().copied().filter(|system| system.system != platform.system);
+        let others = systems
+            .iter()
+            .copied()
+            .filter(|system| system.system != platform.system);
         for system in std::iter::once(platform).chain(others) {
             let known = system.newest().map_err(|error| match error {
                 MigrateError::Db(error) => error,
                 other @ (MigrateError::Refinery { .. } | MigrateError::Leased { .. }) => {
-                    DbError::Driver { source: Arc::new(other) }
+                    DbError::Driver {
+                        source: Arc::new(other),
+                    }
                 }
             })?;
             let found = self.schema_version(system).await?;
             let system = system.system;
             match found.cmp(&known) {
                 std::cmp::Ordering::Greater => {
-                    return Err(SchemaError::Unknown { system, found, known });
+                    return Err(SchemaError::Unknown {
+                        system,
+                        found,
+                        known,
+                    });
                 }
-                std::cmp::Ordering::Less => return Err(SchemaError::Behind { system, found, known }),
+                std::cmp::Ordering::Less => {
+                    return Err(SchemaError::Behind {
+                        system,
+                        found,
+                        known,
+                    });
+                }
                 std::cmp::Ordering::Equal => {}
             }
         }
@@ -40,12 +55,18 @@ impl Db {
 
     async fn schema_version(&self, system: &Migrations) -> Result<i64, DbError> {
         let deadline = Instant::now() + CHECK_WAIT;
-        let sql = format!("SELECT coalesce(max(version), 0)::INT8 FROM {}", system.history());
+        let sql = format!(
+            "SELECT coalesce(max(version), 0)::INT8 FROM {}",
+            system.history()
+        );
         let asked = async {
             let shared = self.pools().shared(self.next_turn(), deadline).await?;
             Ok(shared.query_one(&sql, &[]).await?.try_get(0)?)
         };
-        match timeout_at(deadline.into(), asked).await.unwrap_or(Err(DbError::Timeout)) {
+        match timeout_at(deadline.into(), asked)
+            .await
+            .unwrap_or(Err(DbError::Timeout))
+        {
             // Neither table nor schema, or no right to look: nothing was migrated here.
             Err(error) if matches!(error.code(), Some("42P01" | "3F000" | "42501")) => Ok(0),
             version => version,

@@ -10,7 +10,9 @@ pub async fn analyze(owner_url: &str, systems: &[&'static Migrations]) -> Result
     let client = connect(&owner_pool(owner_url)?).await?;
     for system in systems {
         for (table, _) in system.grants {
-            client.batch_execute(&format!("ANALYZE {}.{table}", system.system)).await?;
+            client
+                .batch_execute(&format!("ANALYZE {}.{table}", system.system))
+                .await?;
         }
     }
     Ok(())

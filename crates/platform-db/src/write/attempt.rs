@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use crate::{
-    Db, DbError, Refusal, Txn, TxError,
+    Db, DbError, Refusal, TxError, Txn,
     engine::{Engine, begin_write, set_timeout},
     keys::{self, KeyRow},
     session::Session,
@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// Waits for the advisory locks of a write's hot rows, in the order given. PostgreSQL only (hard case 7).
-pub(crate) const LOCK: &str = "SELECT count(pg_advisory_lock(k))::INT8 AS locked FROM unnest($1::INT8[]) AS k";
+pub(crate) const LOCK: &str =
+    "SELECT count(pg_advisory_lock(k))::INT8 AS locked FROM unnest($1::INT8[]) AS k";
 
 /// Lets go of every advisory lock of the session. PostgreSQL only.
 const UNLOCK: &str = "SELECT pg_advisory_unlock_all()";
@@ -38,9 +39,7 @@ pub(super) enum End<E> {
     /// The key row is there; nothing was written now.
     Known(KeyRow),
     /// The key row is gone but the audit row is there: done long ago.
-    DoneLongAgo {
-        location: Option<String>,
-    },
+    DoneLongAgo { location: Option<String> },
     /// The closure refused, and neither key row nor audit row says otherwise.
     Refused(TxRefusal<E>),
     /// A statement, or COMMIT, failed; certainly nothing was written.
@@ -73,7 +72,12 @@ pub(super) struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     pub(super) fn new(db: &'a Db, intent: &'a Intent, looks_up: bool) -> Self {
         let id = keys::write_id(&intent.principal, &intent.key);
-        Self { db, intent, id, looks_up }
+        Self {
+            db,
+            intent,
+            id,
+            looks_up,
+        }
     }
 
     /// Runs the attempt to its end. The connection is given back only when that was confirmed.
@@ -85,7 +89,8 @@ impl<'a> Attempt<'a> {
         let started = Instant::now();
         let (worked, notes) = {
             let txn = Txn::new(&session, self.intent);
-            let worked = timeout_at(self.intent.call.deadline().into(), self.work(&txn, work)).await;
+            let worked =
+                timeout_at(self.intent.call.deadline().into(), self.work(&txn, work)).await;
             (worked, txn.into_notes())
         };
         self.intent.call.facts().database += started.elapsed();
@@ -145,11 +150,16 @@ impl<'a> Attempt<'a> {
                 return Ok(());
             }
             let bound = set_timeout(remaining);
-            let (bounded, locked) = join(session.batch(&bound), session.rows(LOCK, &[&locks])).await;
+            let (bounded, locked) =
+                join(session.batch(&bound), session.rows(LOCK, &[&locks])).await;
             bounded.and(locked.map(drop))
         };
         let look_up = async {
-            if self.looks_up { keys::find(session, &self.intent.home, self.id).await } else { Ok(None) }
+            if self.looks_up {
+                keys::find(session, &self.intent.home, self.id).await
+            } else {
+                Ok(None)
+            }
         };
         let begin = begin_write(remaining, self.intent.call.traceparent());
         let (waited, found, begun) = join3(wait, look_up, session.batch(&begin)).await;
@@ -166,7 +176,12 @@ impl<'a> Attempt<'a> {
         if self.intent.hot.is_empty() || self.db.engine() != Some(Engine::Postgres) {
             return Vec::new();
         }
-        let mut locks: Vec<i64> = self.intent.hot.iter().map(|name| lock_number(name)).collect();
+        let mut locks: Vec<i64> = self
+            .intent
+            .hot
+            .iter()
+            .map(|name| lock_number(name))
+            .collect();
         locks.sort_unstable();
         locks.dedup();
         locks
@@ -184,11 +199,13 @@ impl<'a> Attempt<'a> {
     /// A failed statement: rolled back; a broken constraint is looked into.
     pub(super) async fn rolled_back<E>(&self, mut session: Session, error: DbError) -> End<E> {
         match Verdict::of(&error) {
-            Verdict::Unique | Verdict::Constraint => match self.roll_back_and_look(&mut session).await {
-                Ok(None) => End::Failed(error),
-                Ok(Some(end)) => end,
-                Err(lost) => End::Failed(lost),
-            },
+            Verdict::Unique | Verdict::Constraint => {
+                match self.roll_back_and_look(&mut session).await {
+                    Ok(None) => End::Failed(error),
+                    Ok(Some(end)) => end,
+                    Err(lost) => End::Failed(lost),
+                }
+            }
             Verdict::Conflict | Verdict::Deadline | Verdict::Unavailable | Verdict::Bug => {
                 self.roll_back(&mut session).await;
                 End::Failed(error)
@@ -208,7 +225,10 @@ impl<'a> Attempt<'a> {
 
     /// ROLLBACK, and behind it, in transactions of their own, the key row and the audit row: a twin may have
     /// committed since this attempt looked (hard cases 4 and 5).
-    async fn roll_back_and_look<E>(&self, session: &mut Session) -> Result<Option<End<E>>, DbError> {
+    async fn roll_back_and_look<E>(
+        &self,
+        session: &mut Session,
+    ) -> Result<Option<End<E>>, DbError> {
         if self.intent.dry_run {
             self.roll_back(session).await;
             return Ok(None);
@@ -240,17 +260,24 @@ impl<'a> Attempt<'a> {
     /// Reads the time, for the token of the answer, and lets go of the advisory locks.
     async fn settle(&self, session: &Session) -> Result<(), DbError> {
         let (time, unlocked) = join(self.db.time().ask(session), self.unlock(session)).await;
-        self.db.answer_strong(&self.intent.call, &self.intent.home, time?);
+        self.db
+            .answer_strong(&self.intent.call, &self.intent.home, time?);
         unlocked
     }
 
     /// Lets go of the advisory locks, so that the next writer of the hot rows goes on.
     pub(super) async fn unlock(&self, session: &Session) -> Result<(), DbError> {
-        if self.locks().is_empty() { Ok(()) } else { session.batch(UNLOCK).await }
+        if self.locks().is_empty() {
+            Ok(())
+        } else {
+            session.batch(UNLOCK).await
+        }
     }
 
     fn rollback_until(&self) -> tokio::time::Instant {
-        (Instant::now() + ROLLBACK_WAIT).max(self.intent.call.deadline()).into()
+        (Instant::now() + ROLLBACK_WAIT)
+            .max(self.intent.call.deadline())
+            .into()
     }
 
     async fn finish<E>(&self, session: Session, notes: &Notes, reply: Reply) -> End<E> {
@@ -263,6 +290,8 @@ impl<'a> Attempt<'a> {
 
 /// 63 bits of SHA-256 of the name, so that every process of every region waits at the same number.
 fn lock_number(name: &str) -> i64 {
-    let bits = kernel::id::derive_bits(&[b"hot", name.as_bytes()]).as_u64_pair().0;
+    let bits = kernel::id::derive_bits(&[b"hot", name.as_bytes()])
+        .as_u64_pair()
+        .0;
     i64::try_from(bits >> 1).unwrap_or(i64::MAX) // 63 bits always fit
 }

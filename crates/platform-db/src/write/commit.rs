@@ -35,7 +35,12 @@ struct Answered {
 
 impl Attempt<'_> {
     /// Records and commits; the answer is judged by every statement of the batch.
-    pub(super) async fn commit<E>(&self, mut session: Session, notes: &Notes, reply: Reply) -> End<E> {
+    pub(super) async fn commit<E>(
+        &self,
+        mut session: Session,
+        notes: &Notes,
+        reply: Reply,
+    ) -> End<E> {
         if let Err(error) = session.warm(RECORD).await {
             return self.rolled_back(session, error).await;
         }
@@ -44,8 +49,8 @@ impl Attempt<'_> {
             return end;
         }
         let sent = Instant::now();
-        let until = (sent + COMMIT_WAIT)
-            .min(self.intent.call.deadline() + COMMIT_WAIT_AFTER_DEADLINE);
+        let until =
+            (sent + COMMIT_WAIT).min(self.intent.call.deadline() + COMMIT_WAIT_AFTER_DEADLINE);
         let answered = timeout_at(until.into(), self.send_commit(&session, notes, &reply)).await;
         self.intent.call.facts().commit = Some(sent.elapsed());
         let Ok(answered) = answered else {
@@ -55,10 +60,12 @@ impl Attempt<'_> {
             Outcome::Committed => {
                 if let Ok(token) = answered.token {
                     session.mark_clean();
-                    self.db.answer_token(&self.intent.call, &self.intent.home, token);
+                    self.db
+                        .answer_token(&self.intent.call, &self.intent.home, token);
                 } else {
                     let now = self.db.time_bound();
-                    self.db.answer_strong(&self.intent.call, &self.intent.home, now);
+                    self.db
+                        .answer_strong(&self.intent.call, &self.intent.home, now);
                 }
                 End::Committed(reply)
             }
@@ -72,7 +79,11 @@ impl Attempt<'_> {
         let record = keys::record(session, self.intent, notes, reply);
         let (record, commit, token) =
             join3(record, session.batch("COMMIT"), self.commit_time(session)).await;
-        Answered { record, commit, token }
+        Answered {
+            record,
+            commit,
+            token,
+        }
     }
 
     async fn commit_time(&self, session: &Session) -> Result<Token, DbError> {
@@ -85,8 +96,15 @@ impl Attempt<'_> {
     }
 
     #[cfg(feature = "testing")]
-    async fn injected<E>(&self, session: &mut Session, notes: &Notes, reply: &Reply) -> Option<End<E>> {
-        let lost = || DbError::Lost { source: std::sync::Arc::new(std::io::Error::other("injected")) };
+    async fn injected<E>(
+        &self,
+        session: &mut Session,
+        notes: &Notes,
+        reply: &Reply,
+    ) -> Option<End<E>> {
+        let lost = || DbError::Lost {
+            source: std::sync::Arc::new(std::io::Error::other("injected")),
+        };
         match self.db.faults().before_commit(self.intent.operation)? {
             Fault::Serialization { .. } => {
                 self.roll_back(session).await;
@@ -130,7 +148,11 @@ fn judge(answered: &Answered) -> Outcome {
         // connection says nothing of what was behind.
         (Err(error), _) => {
             let answered = error.code().is_some() && Verdict::of(error) != Verdict::Lost;
-            let outcome = if answered { Outcome::RolledBack } else { Outcome::Unknown };
+            let outcome = if answered {
+                Outcome::RolledBack
+            } else {
+                Outcome::Unknown
+            };
             outcome(error.clone())
         }
     }
@@ -143,7 +165,10 @@ fn parse_commit_timestamp(text: &str) -> Result<Token, DbError> {
         column: "commit_timestamp".into(),
         source: std::sync::Arc::new(source),
     };
-    Ok(Token::new(nanos.parse().map_err(decode)?, logical.parse().map_err(decode)?))
+    Ok(Token::new(
+        nanos.parse().map_err(decode)?,
+        logical.parse().map_err(decode)?,
+    ))
 }
 
 #[cfg(test)]
@@ -154,41 +179,81 @@ mod tests {
 
     fn sql(code: &str) -> DbError {
         let source = Arc::new(io::Error::other("test"));
-        DbError::Sql { code: code.into(), constraint: None, source }
+        DbError::Sql {
+            code: code.into(),
+            constraint: None,
+            source,
+        }
     }
 
     fn lost() -> DbError {
-        DbError::Lost { source: Arc::new(io::Error::other("test")) }
+        DbError::Lost {
+            source: Arc::new(io::Error::other("test")),
+        }
     }
 
     fn judged(record: Result<(), DbError>, commit: Result<(), DbError>) -> Outcome {
-        judge(&Answered { record, commit, token: Ok(Token::new(1, 0)) })
+        judge(&Answered {
+            record,
+            commit,
+            token: Ok(Token::new(1, 0)),
+        })
     }
 
     #[test]
     fn hard_case_01_commit_is_believed_only_when_everything_before_it_was_ok() {
         assert!(matches!(judged(Ok(()), Ok(())), Outcome::Committed));
         // COMMIT says Ok, but what it did was ROLLBACK.
-        assert!(matches!(judged(Err(sql("23505")), Ok(())), Outcome::RolledBack(_)));
-        assert!(matches!(judged(Err(sql("40001")), Ok(())), Outcome::RolledBack(_)));
-        assert!(matches!(judged(Err(sql("42601")), Ok(())), Outcome::RolledBack(_)));
+        assert!(matches!(
+            judged(Err(sql("23505")), Ok(())),
+            Outcome::RolledBack(_)
+        ));
+        assert!(matches!(
+            judged(Err(sql("40001")), Ok(())),
+            Outcome::RolledBack(_)
+        ));
+        assert!(matches!(
+            judged(Err(sql("42601")), Ok(())),
+            Outcome::RolledBack(_)
+        ));
     }
 
     #[test]
     fn hard_case_02_what_is_not_certain_at_commit_is_unknown() {
-        assert!(matches!(judged(Ok(()), Err(sql("40001"))), Outcome::RolledBack(_)));
-        assert!(matches!(judged(Ok(()), Err(sql("40003"))), Outcome::Unknown(_)));
-        assert!(matches!(judged(Ok(()), Err(sql("57P01"))), Outcome::Unknown(_)));
-        assert!(matches!(judged(Ok(()), Err(sql("57014"))), Outcome::Unknown(_)));
+        assert!(matches!(
+            judged(Ok(()), Err(sql("40001"))),
+            Outcome::RolledBack(_)
+        ));
+        assert!(matches!(
+            judged(Ok(()), Err(sql("40003"))),
+            Outcome::Unknown(_)
+        ));
+        assert!(matches!(
+            judged(Ok(()), Err(sql("57P01"))),
+            Outcome::Unknown(_)
+        ));
+        assert!(matches!(
+            judged(Ok(()), Err(sql("57014"))),
+            Outcome::Unknown(_)
+        ));
         assert!(matches!(judged(Ok(()), Err(lost())), Outcome::Unknown(_)));
-        assert!(matches!(judged(Err(lost()), Err(lost())), Outcome::Unknown(_)));
-        assert!(matches!(judged(Err(sql("57P01")), Err(lost())), Outcome::Unknown(_)));
+        assert!(matches!(
+            judged(Err(lost()), Err(lost())),
+            Outcome::Unknown(_)
+        ));
+        assert!(matches!(
+            judged(Err(sql("57P01")), Err(lost())),
+            Outcome::Unknown(_)
+        ));
     }
 
     #[test]
     fn hard_case_14_a_commit_timestamp_is_a_token() {
         let token = parse_commit_timestamp("1795000000123456789.0000000002").unwrap();
-        assert_eq!((token.nanos(), token.logical()), (1_795_000_000_123_456_789, 2));
+        assert_eq!(
+            (token.nanos(), token.logical()),
+            (1_795_000_000_123_456_789, 2)
+        );
         assert!(parse_commit_timestamp("soon").is_err());
     }
 }

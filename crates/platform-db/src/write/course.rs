@@ -101,9 +101,10 @@ impl<'a> Course<'a> {
         match found {
             Ok(Some(row)) => self.known(row),
             // Not there now. COMMIT may still be on its way, but the same key row lets only one attempt in.
-            Ok(None) if !self.intent.call.remaining().is_zero() => {
-                Next::Again { why: Why::Unresolved, pause_ms_max: PAUSE_MS_FIRST }
-            }
+            Ok(None) if !self.intent.call.remaining().is_zero() => Next::Again {
+                why: Why::Unresolved,
+                pause_ms_max: PAUSE_MS_FIRST,
+            },
             Ok(None) => Next::Answer(Err(self.unknown(error).into())),
             Err(unreachable) => Next::Answer(Err(self.unknown(unreachable).into())),
         }
@@ -113,11 +114,15 @@ impl<'a> Course<'a> {
     fn known<E: Refusal>(&self, row: KeyRow) -> Next<E> {
         // An earlier attempt of this very request had landed: its own answer, not a replay.
         let own = row.request_id == self.intent.call.id().to_string();
-        let forbidden = row.office.filter(|office| !self.intent.principal.offices.allow(office));
+        let forbidden = row
+            .office
+            .filter(|office| !self.intent.principal.offices.allow(office));
         let refusal = match (forbidden, row.reply) {
             (Some(office), _) => Common::OfficeForbidden { office },
             (None, None) => Common::KeyVoided,
-            (None, Some(_)) if !own && row.fingerprint != self.intent.fingerprint => Common::KeyReused,
+            (None, Some(_)) if !own && row.fingerprint != self.intent.fingerprint => {
+                Common::KeyReused
+            }
             (None, Some(reply)) => {
                 self.intent.call.facts().replayed = !own;
                 return Next::Answer(Ok(reply));
@@ -131,18 +136,25 @@ impl<'a> Course<'a> {
         let time_is_up = self.intent.call.remaining().is_zero();
         match Verdict::of(&error) {
             Verdict::Conflict => self.conflict(time_is_up),
-            Verdict::Lost if !time_is_up => {
-                Next::Again { why: Why::Connection, pause_ms_max: RECONNECT_PAUSE_MS }
-            }
+            Verdict::Lost if !time_is_up => Next::Again {
+                why: Why::Connection,
+                pause_ms_max: RECONNECT_PAUSE_MS,
+            },
             Verdict::Deadline if self.conflicts > 0 => self.certain(SystemError::Contended.into()),
             Verdict::StalePlan if !self.replanned => {
                 self.replanned = true;
-                Next::Again { why: Why::StalePlan, pause_ms_max: 0 }
+                Next::Again {
+                    why: Why::StalePlan,
+                    pause_ms_max: 0,
+                }
             }
             Verdict::Unique if is_ours(&error) => self.conflict(time_is_up),
             Verdict::Unique if !self.collided && !self.intent.dry_run => {
                 self.collided = true;
-                Next::Again { why: Why::Collision, pause_ms_max: 0 }
+                Next::Again {
+                    why: Why::Collision,
+                    pause_ms_max: 0,
+                }
             }
             Verdict::Unique | Verdict::Constraint => {
                 match error.constraint().and_then(E::from_constraint) {
@@ -165,14 +177,21 @@ impl<'a> Course<'a> {
             return self.certain(SystemError::Contended.into());
         }
         let doublings = (self.conflicts - 1).min(PAUSE_DOUBLINGS_MAX);
-        Next::Again { why: Why::Conflict, pause_ms_max: PAUSE_MS_FIRST << doublings }
+        Next::Again {
+            why: Why::Conflict,
+            pause_ms_max: PAUSE_MS_FIRST << doublings,
+        }
     }
 
     /// An end that says that nothing was written: true only while no COMMIT is unresolved.
     fn certain<E>(&self, error: OpError<E>) -> Next<E> {
         Next::Answer(Err(match self.unresolved {
             None => error,
-            Some(attempt_at) => SystemError::OutcomeUnknown { attempt_at, source: None }.into(),
+            Some(attempt_at) => SystemError::OutcomeUnknown {
+                attempt_at,
+                source: None,
+            }
+            .into(),
         }))
     }
 
@@ -187,7 +206,10 @@ impl<'a> Course<'a> {
 
 /// The key row or the audit row was in the way and is gone again, which only another writer can have done.
 fn is_ours(error: &DbError) -> bool {
-    matches!(error.constraint(), Some("idempotency_keys_pkey" | "audit_log_pkey"))
+    matches!(
+        error.constraint(),
+        Some("idempotency_keys_pkey" | "audit_log_pkey")
+    )
 }
 
 #[cfg(test)]

@@ -6,27 +6,38 @@ use proptest::prelude::*;
 use testkit::{Proxy, TestDb, intent};
 
 use crate::fixture::{
-    Ended, THINGS, ThingError, Times, add, assert_one_effect, assert_unknown, create, create_intent,
-    insert_thing, request, test_db,
+    Ended, THINGS, ThingError, Times, add, assert_one_effect, assert_unknown, create,
+    create_intent, insert_thing, request, test_db,
 };
 
 async fn create_under(test: &TestDb, fault: Fault) -> Ended {
     let db = test.db();
     db.faults().set("create_thing", fault);
     let ended = create(&db, create_intent(&db, "key-00001"), "lamp").await;
-    assert!(db.faults().hits("create_thing") > 0, "the fault never struck");
+    assert!(
+        db.faults().hits("create_thing") > 0,
+        "the fault never struck"
+    );
     ended
 }
 
 fn retries(test: &TestDb, reason: &str) -> u64 {
-    test.metric("db_retries_total", &["operation=\"create_thing\"", &format!("reason=\"{reason}\"")])
+    test.metric(
+        "db_retries_total",
+        &[
+            "operation=\"create_thing\"",
+            &format!("reason=\"{reason}\""),
+        ],
+    )
 }
 
 #[tokio::test]
 async fn hard_case_08_a_conflict_on_any_attempt_leaves_one_effect() {
     for attempts in [1, 2, 5] {
         let test = test_db().await;
-        let reply = create_under(&test, Fault::Serialization { attempts }).await.unwrap();
+        let reply = create_under(&test, Fault::Serialization { attempts })
+            .await
+            .unwrap();
         assert_eq!(reply.status, 201);
         assert_one_effect(&test, "lamp").await;
         assert_eq!(retries(&test, "conflict"), u64::from(attempts));
@@ -37,17 +48,24 @@ async fn hard_case_08_a_conflict_on_any_attempt_leaves_one_effect() {
 async fn hard_case_08_conflicts_without_end_are_contention_and_change_nothing() {
     let test = test_db().await;
     let ended = create_under(&test, Fault::Serialization { attempts: 1000 }).await;
-    assert!(matches!(ended, Err(OpError::System(SystemError::Contended))), "{ended:?}");
+    assert!(
+        matches!(ended, Err(OpError::System(SystemError::Contended))),
+        "{ended:?}"
+    );
     assert_eq!(test.db().faults().hits("create_thing"), 20);
     assert_eq!(test.count("SELECT count(*) FROM things.things").await, 0);
-    assert_eq!(test.count("SELECT count(*) FROM platform.audit_log").await, 0);
+    assert_eq!(
+        test.count("SELECT count(*) FROM platform.audit_log").await,
+        0
+    );
 }
 
 #[tokio::test]
 async fn hard_case_08_a_connection_lost_before_commit_is_not_counted_as_a_retry() {
     let test = test_db().await;
     let db = test.db();
-    db.faults().set("create_thing", Fault::BeforeCommit { attempts: 2 });
+    db.faults()
+        .set("create_thing", Fault::BeforeCommit { attempts: 2 });
     let intent = create_intent(&db, "key-00001");
     let call = intent.call.clone();
     create(&db, intent, "lamp").await.unwrap();
@@ -66,18 +84,29 @@ async fn hard_case_02_a_commit_whose_answer_is_lost_is_found_by_its_key_row() {
     let call = intent.call.clone();
     let reply = create(&db, intent, "lamp").await.unwrap();
     assert_eq!(reply.status, 201);
-    assert!(!call.facts().replayed, "it is the first answer, not a repeat");
+    assert!(
+        !call.facts().replayed,
+        "it is the first answer, not a repeat"
+    );
     assert!(call.facts().token.is_some());
     assert_one_effect(&test, "lamp").await;
     // And the repeat is the stored answer.
-    assert_eq!(create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap(), reply);
+    assert_eq!(
+        create(&db, create_intent(&db, "key-00001"), "lamp")
+            .await
+            .unwrap(),
+        reply
+    );
     assert_one_effect(&test, "lamp").await;
 }
 
 #[tokio::test]
 async fn hard_case_02_a_commit_that_did_not_land_is_run_again() {
     let test = test_db().await;
-    assert_eq!(create_under(&test, Fault::CommitLost).await.unwrap().status, 201);
+    assert_eq!(
+        create_under(&test, Fault::CommitLost).await.unwrap().status,
+        201
+    );
     assert_eq!(retries(&test, "unresolved"), 1);
     assert_one_effect(&test, "lamp").await;
 }
@@ -87,7 +116,13 @@ async fn hard_case_02_what_nobody_can_tell_is_said_so_and_settles_by_the_same_ke
     let test = test_db().await;
     assert_unknown(&create_under(&test, Fault::OutcomeUnknown).await);
     let db = test.db();
-    assert_eq!(create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap().status, 201);
+    assert_eq!(
+        create(&db, create_intent(&db, "key-00001"), "lamp")
+            .await
+            .unwrap()
+            .status,
+        201
+    );
     assert_one_effect(&test, "lamp").await;
 }
 
@@ -100,7 +135,11 @@ async fn hard_case_02_after_an_unresolved_commit_there_is_no_refusal() {
     let times = Times::default();
     let ended: Ended = db
         .write(create_intent(&db, "key-00001"), async |txn: &Txn<'_>| {
-            if times.next() == 1 { insert_thing(txn, "lamp").await } else { Err(ThingError::OnPurpose.into()) }
+            if times.next() == 1 {
+                insert_thing(txn, "lamp").await
+            } else {
+                Err(ThingError::OnPurpose.into())
+            }
         })
         .await;
     assert_eq!(times.get(), 2);
@@ -118,7 +157,8 @@ async fn hard_case_02_after_an_unresolved_commit_there_is_no_contention_either()
             if times.next() == 1 {
                 db.faults().set("create_thing", Fault::CommitLost);
             } else {
-                db.faults().set("create_thing", Fault::Serialization { attempts: 1000 });
+                db.faults()
+                    .set("create_thing", Fault::Serialization { attempts: 1000 });
             }
             insert_thing(txn, "lamp").await
         })
@@ -133,7 +173,9 @@ async fn hard_case_02_a_black_hole_after_commit_is_found_by_the_key_row() {
     let test = test_db().await;
     let proxy = Proxy::before(test.port()).await;
     let db = test.db_through(proxy.port());
-    create(&db, create_intent(&db, "warm-0001"), "warm").await.unwrap();
+    create(&db, create_intent(&db, "warm-0001"), "warm")
+        .await
+        .unwrap();
     let times = Times::default();
     let ended: Ended = db
         .write(create_intent(&db, "key-00001"), async |txn: &Txn<'_>| {
@@ -146,7 +188,9 @@ async fn hard_case_02_a_black_hole_after_commit_is_found_by_the_key_row() {
         .await_with(async {
             // The effect is there although nobody was told; then the wire breaks, and the next one works.
             testkit::eventually("the commit has landed", async || {
-                test.count("SELECT count(*) FROM things.things WHERE name = 'lamp'").await == 1
+                test.count("SELECT count(*) FROM things.things WHERE name = 'lamp'")
+                    .await
+                    == 1
             })
             .await;
             proxy.cut();
@@ -155,8 +199,16 @@ async fn hard_case_02_a_black_hole_after_commit_is_found_by_the_key_row() {
         .await;
     assert_eq!(ended.unwrap().status, 201);
     assert_eq!(times.get(), 1);
-    assert_eq!(test.count("SELECT count(*) FROM things.things WHERE name = 'lamp'").await, 1);
-    assert_eq!(test.count("SELECT count(*) FROM platform.audit_log WHERE key = 'key-00001'").await, 1);
+    assert_eq!(
+        test.count("SELECT count(*) FROM things.things WHERE name = 'lamp'")
+            .await,
+        1
+    );
+    assert_eq!(
+        test.count("SELECT count(*) FROM platform.audit_log WHERE key = 'key-00001'")
+            .await,
+        1
+    );
 }
 
 /// Runs a future beside another.
@@ -173,7 +225,11 @@ async fn hard_case_03_a_void_key_keeps_a_late_commit_out() {
     let test = test_db().await;
     let db = test.db();
     let intent = create_intent(&db, "key-00001");
-    let (principal, key, home) = (intent.principal.clone(), intent.key.clone(), intent.home.clone());
+    let (principal, key, home) = (
+        intent.principal.clone(),
+        intent.key.clone(),
+        intent.home.clone(),
+    );
     let call = request(&db);
     let void = Void {
         call: &call,
@@ -195,11 +251,20 @@ async fn hard_case_03_a_void_key_keeps_a_late_commit_out() {
             Ok(reply)
         })
         .await;
-    assert!(matches!(ended, Err(OpError::Common(Common::KeyVoided))), "{ended:?}");
+    assert!(
+        matches!(ended, Err(OpError::Common(Common::KeyVoided))),
+        "{ended:?}"
+    );
     let later = create(&db, create_intent(&db, "key-00001"), "lamp").await;
-    assert!(matches!(later, Err(OpError::Common(Common::KeyVoided))), "{later:?}");
+    assert!(
+        matches!(later, Err(OpError::Common(Common::KeyVoided))),
+        "{later:?}"
+    );
     assert_eq!(test.count("SELECT count(*) FROM things.things").await, 0);
-    assert_eq!(test.count("SELECT count(*) FROM platform.audit_log").await, 0);
+    assert_eq!(
+        test.count("SELECT count(*) FROM platform.audit_log").await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -207,9 +272,13 @@ async fn a_fault_strikes_the_operation_it_names_and_no_other() {
     let test = test_db().await;
     let db = test.db();
     db.faults().set("add", Fault::ReplyLost);
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
     assert_eq!(db.faults().hits("create_thing"), 0);
-    add(&db, intent(&request(&db), "add", "key-00002"), "lamp", 1).await.unwrap();
+    add(&db, intent(&request(&db), "add", "key-00002"), "lamp", 1)
+        .await
+        .unwrap();
     assert_eq!(db.faults().hits("add"), 1);
     assert_eq!(test.count("SELECT count FROM things.things").await, 1);
 }
@@ -232,16 +301,20 @@ fn whatever_fails_each_write_happens_once() {
     let test = runtime.block_on(TestDb::new(&[&THINGS]));
     let db = test.db();
     let cases = Times::default();
-    let config = ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 12,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(faults in prop::collection::vec((any_fault(), 1_i64..100), 1..6))| {
         let case = cases.next();
         let name = format!("lamp {case}");
         runtime.block_on(async {
-            let first = intent(&request(&db), "create_thing", &format!("create-{case}"));
+            let first = intent(&request(&db), "create_thing", &format!("create-{case:03}"));
             create(&db, first, &name).await.unwrap();
             let mut keys = Vec::new();
             for (n, (fault, delta)) in faults.iter().enumerate() {
-                let key = format!("add-{case}-{n}");
+                let key = format!("add-{case:03}-{n:03}");
                 db.faults().set("add", *fault);
                 let once = || add(&db, intent(&request(&db), "add", &key), &name, *delta);
                 let ended = once().await;

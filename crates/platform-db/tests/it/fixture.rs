@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kernel::{Call, Common, Intent, OpError, Reply, SystemError};
-use platform_db::{Db, DbError, Event, Migrations, Refusal, Session, Txn, TxError};
+use platform_db::{Db, DbError, Event, Migrations, Refusal, Session, TxError, Txn};
 use serde_json::json;
 use testkit::{TestDb, call, intent};
 
@@ -60,7 +60,10 @@ pub(crate) fn create_intent(db: &Db, key: &str) -> Intent {
 /// Makes a thing named `name`: one statement, as `create_item` would.
 pub(crate) async fn create(db: &Db, intent: Intent, name: &str) -> Ended {
     let name = name.to_owned();
-    db.write(intent, async move |txn: &Txn<'_>| insert_thing(txn, &name).await).await
+    db.write(intent, async move |txn: &Txn<'_>| {
+        insert_thing(txn, &name).await
+    })
+    .await
 }
 
 pub(crate) async fn insert_thing(txn: &Txn<'_>, name: &str) -> Result<Reply, TxError<ThingError>> {
@@ -130,7 +133,10 @@ pub(crate) fn ok(body: &str) -> Reply {
 
 pub(crate) async fn count_of(session: &Session, name: &str) -> Result<Option<i64>, DbError> {
     session
-        .row_opt("SELECT count FROM things.things WHERE region = 'eu1' AND name = $1", &[&name])
+        .row_opt(
+            "SELECT count FROM things.things WHERE region = 'eu1' AND name = $1",
+            &[&name],
+        )
         .await?
         .map(|row| row.get("count"))
         .transpose()
@@ -139,7 +145,10 @@ pub(crate) async fn count_of(session: &Session, name: &str) -> Result<Option<i64
 /// Exactly one effect: one thing, one audit row, one key row, one event.
 pub(crate) async fn assert_one_effect(test: &TestDb, name: &str) {
     for (what, expected) in [
-        (format!("SELECT count(*) FROM things.things WHERE name = '{name}'"), 1),
+        (
+            format!("SELECT count(*) FROM things.things WHERE name = '{name}'"),
+            1,
+        ),
         ("SELECT count(*) FROM platform.audit_log".into(), 1),
         ("SELECT count(*) FROM platform.idempotency_keys".into(), 1),
         ("SELECT count(*) FROM platform.events".into(), 1),
@@ -149,7 +158,13 @@ pub(crate) async fn assert_one_effect(test: &TestDb, name: &str) {
 }
 
 pub(crate) fn assert_unknown(ended: &Ended) {
-    assert!(matches!(ended, Err(OpError::System(SystemError::OutcomeUnknown { .. }))), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Err(OpError::System(SystemError::OutcomeUnknown { .. }))
+        ),
+        "{ended:?}"
+    );
 }
 
 /// How often something in a closure happened.

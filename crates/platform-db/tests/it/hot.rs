@@ -12,7 +12,9 @@ const WRITERS: i64 = 64;
 async fn hard_case_07_writers_who_name_a_hot_row_queue_and_none_is_run_again() {
     let test = test_db().await;
     let regions = ["eu1", "us1", "ap1"];
-    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp").await.unwrap();
+    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp")
+        .await
+        .unwrap();
     let writers = (0..WRITERS).map(|n| {
         let db = test.db_in(regions[usize::try_from(n).unwrap() % 3]);
         async move {
@@ -25,7 +27,13 @@ async fn hard_case_07_writers_who_name_a_hot_row_queue_and_none_is_run_again() {
         ended.unwrap();
     }
     assert_eq!(test.count("SELECT count FROM things.things").await, WRITERS);
-    assert_eq!(test.metric("db_retries_total", &["operation=\"add_hot\"", "reason=\"conflict\""]), 0);
+    assert_eq!(
+        test.metric(
+            "db_retries_total",
+            &["operation=\"add_hot\"", "reason=\"conflict\""]
+        ),
+        0
+    );
     let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database =
                  (SELECT oid FROM pg_database WHERE datname = current_database())";
     assert_eq!(test.count(locks).await, 0, "locks are let go of");
@@ -37,10 +45,20 @@ async fn hard_case_07_writers_who_name_a_hot_row_queue_and_none_is_run_again() {
 async fn hard_case_08_writers_who_fail_each_other_lose_nothing() {
     let test = test_db().await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
     let writers = (0..WRITERS / 2).map(|n| {
         let db = db.clone();
-        async move { add(&db, intent(&request(&db), "add", &format!("writer-{n:04}")), "lamp", 1).await }
+        async move {
+            add(
+                &db,
+                intent(&request(&db), "add", &format!("writer-{n:04}")),
+                "lamp",
+                1,
+            )
+            .await
+        }
     });
     let mut acknowledged = 0;
     for ended in join_all(writers).await {
@@ -50,9 +68,17 @@ async fn hard_case_08_writers_who_fail_each_other_lose_nothing() {
             Err(other) => panic!("{other:?}"),
         }
     }
-    assert_eq!(test.count("SELECT count FROM things.things").await, acknowledged);
+    assert_eq!(
+        test.count("SELECT count FROM things.things").await,
+        acknowledged
+    );
     assert!(acknowledged > 0);
-    assert!(test.metric("db_retries_total", &["operation=\"add\"", "reason=\"conflict\""]) > 0);
+    assert!(
+        test.metric(
+            "db_retries_total",
+            &["operation=\"add\"", "reason=\"conflict\""]
+        ) > 0
+    );
 }
 
 /// Writers of different rows do not fail each other: keys are not read in the transaction, and small tables are
@@ -63,11 +89,24 @@ async fn writers_of_different_rows_do_not_meet() {
     let db = test.db();
     let writers = (0..WRITERS).map(|n| {
         let db = db.clone();
-        async move { create(&db, create_intent(&db, &format!("writer-{n:04}")), &format!("lamp {n}")).await }
+        async move {
+            create(
+                &db,
+                create_intent(&db, &format!("writer-{n:04}")),
+                &format!("lamp {n}"),
+            )
+            .await
+        }
     });
     for ended in join_all(writers).await {
         ended.unwrap();
     }
-    assert_eq!(test.count("SELECT count(*) FROM things.things").await, WRITERS);
-    assert_eq!(test.metric("db_retries_total", &["operation=\"create_thing\""]), 0);
+    assert_eq!(
+        test.count("SELECT count(*) FROM things.things").await,
+        WRITERS
+    );
+    assert_eq!(
+        test.metric("db_retries_total", &["operation=\"create_thing\""]),
+        0
+    );
 }

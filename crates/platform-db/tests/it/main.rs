@@ -1,5 +1,7 @@
 //! On a real PostgreSQL: writes under every fault, reads, receipts, migrations.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 mod faults;
 mod fixture;
 mod hot;

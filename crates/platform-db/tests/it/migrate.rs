@@ -10,11 +10,17 @@ use crate::fixture::{THINGS, create, create_intent, test_db};
 async fn migrating_twice_applies_everything_once() {
     let test = test_db().await;
     let files = migrations().files.len() + THINGS.files.len();
-    let again = migrate(test.owner_url(), &[&THINGS], None, |_| {}).await.unwrap();
+    let again = migrate(test.owner_url(), &[&THINGS], None, |_| {})
+        .await
+        .unwrap();
     assert_eq!((again.applied.len(), again.unchanged), (0, files));
     assert!(!again.role_created && again.grants_applied);
     for system in ["platform", "things"] {
-        let versions = test.count(&format!("SELECT count(*) FROM platform.migrations_{system}")).await;
+        let versions = test
+            .count(&format!(
+                "SELECT count(*) FROM platform.migrations_{system}"
+            ))
+            .await;
         assert!(versions > 0, "one history table per system");
     }
 }
@@ -31,14 +37,24 @@ async fn every_file_applies_twice() {
 #[tokio::test]
 async fn hard_case_33_jobs_that_run_at_once_wait_for_each_other() {
     let test = test_db().await;
-    test.query("DROP SCHEMA things CASCADE; DROP SCHEMA platform CASCADE").await;
+    test.query("DROP SCHEMA things CASCADE; DROP SCHEMA platform CASCADE")
+        .await;
     let jobs = (0..4).map(async |_| migrate(test.owner_url(), &[&THINGS], None, |_| {}).await);
     let reports = join_all(jobs).await;
-    let applied: usize = reports.iter().map(|report| report.as_ref().unwrap().applied.len()).sum();
+    let applied: usize = reports
+        .iter()
+        .map(|report| report.as_ref().unwrap().applied.len())
+        .sum();
     assert_eq!(applied, migrations().files.len() + THINGS.files.len());
-    assert_eq!(test.count("SELECT count(*) FROM platform.migration_leases").await, 0);
+    assert_eq!(
+        test.count("SELECT count(*) FROM platform.migration_leases")
+            .await,
+        0
+    );
     // What was made anew is whole: it can be written to.
-    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp").await.unwrap();
+    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -48,21 +64,38 @@ async fn a_job_waits_for_the_lease_of_another_and_says_so() {
         .await;
     let told = std::sync::Mutex::new(Vec::new());
     let progress = |text: &str| told.lock().unwrap().push(text.to_owned());
-    migrate(test.owner_url(), &[&THINGS], None, progress).await.unwrap();
+    migrate(test.owner_url(), &[&THINGS], None, progress)
+        .await
+        .unwrap();
     let told = told.into_inner().unwrap();
-    assert!(told.iter().any(|text| text.contains("somebody")), "{told:?}");
+    assert!(
+        told.iter().any(|text| text.contains("somebody")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_changed_file_is_refused() {
     static CHANGED: Migrations = Migrations {
         system: "things",
-        files: &[("V0001__create_things", "CREATE TABLE IF NOT EXISTS things.others (id INT8 PRIMARY KEY)")],
+        files: &[(
+            "V0001__create_things",
+            "CREATE TABLE IF NOT EXISTS things.others (id INT8 PRIMARY KEY)",
+        )],
         grants: &[],
     };
     let test = test_db().await;
     let ended = migrate(test.owner_url(), &[&CHANGED], None, |_| {}).await;
-    assert!(matches!(ended, Err(MigrateError::Refinery { system: "things", .. })), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Err(MigrateError::Refinery {
+                system: "things",
+                ..
+            })
+        ),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
@@ -73,23 +106,60 @@ async fn a_server_serves_the_versions_it_knows_and_no_others() {
         grants: &[],
     };
     const THINGS_V1: (&str, &str) = ("V0001__create_things", "SELECT 1");
-    static ABSENT: Migrations = Migrations { system: "absent", files: &[THINGS_V1], grants: &[] };
+    static ABSENT: Migrations = Migrations {
+        system: "absent",
+        files: &[THINGS_V1],
+        grants: &[],
+    };
     let test = test_db().await;
     let db = test.db();
     db.check_schema(&[&THINGS]).await.unwrap();
     let behind = db.check_schema(&[&NEWER]).await;
-    assert!(matches!(behind, Err(SchemaError::Behind { system: "things", found: 1, known: 2 })), "{behind:?}");
+    assert!(
+        matches!(
+            behind,
+            Err(SchemaError::Behind {
+                system: "things",
+                found: 1,
+                known: 2
+            })
+        ),
+        "{behind:?}"
+    );
     let absent = db.check_schema(&[&ABSENT]).await;
-    assert!(matches!(absent, Err(SchemaError::Behind { system: "absent", found: 0, known: 1 })), "{absent:?}");
-    test.query("INSERT INTO platform.migrations_things VALUES (7, 'from_the_future', '', '0')").await;
+    assert!(
+        matches!(
+            absent,
+            Err(SchemaError::Behind {
+                system: "absent",
+                found: 0,
+                known: 1
+            })
+        ),
+        "{absent:?}"
+    );
+    test.query("INSERT INTO platform.migrations_things VALUES (7, 'from_the_future', '', '0')")
+        .await;
     let unknown = db.check_schema(&[&THINGS]).await;
-    assert!(matches!(unknown, Err(SchemaError::Unknown { system: "things", found: 7, known: 1 })), "{unknown:?}");
+    assert!(
+        matches!(
+            unknown,
+            Err(SchemaError::Unknown {
+                system: "things",
+                found: 7,
+                known: 1
+            })
+        ),
+        "{unknown:?}"
+    );
 }
 
 #[tokio::test]
 async fn hard_case_35_the_services_role_can_do_what_it_needs_and_nothing_else() {
     let test = test_db().await;
-    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp").await.unwrap();
+    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp")
+        .await
+        .unwrap();
     for sql in [
         "UPDATE platform.audit_log SET subject = 'somebody else'",
         "DELETE FROM platform.audit_log",
@@ -109,22 +179,39 @@ async fn hard_case_35_the_services_role_can_do_what_it_needs_and_nothing_else() 
     ] {
         assert_eq!(as_app(&test, sql).await, Err("42501".into()), "{sql}");
     }
-    for sql in ["SELECT count(*) FROM platform.audit_log", "SELECT max(version) FROM platform.migrations_platform"] {
+    for sql in [
+        "SELECT count(*) FROM platform.audit_log",
+        "SELECT max(version) FROM platform.migrations_platform",
+    ] {
         assert_eq!(as_app(&test, sql).await, Ok(()), "{sql}");
     }
-    assert_eq!(test.count("SELECT count(*) FROM platform.audit_log").await, 1);
+    assert_eq!(
+        test.count("SELECT count(*) FROM platform.audit_log").await,
+        1
+    );
 }
 
 /// Rights that a table had before and that are no longer named are taken away.
 #[tokio::test]
 async fn hard_case_35_rights_that_are_no_longer_named_are_taken_away() {
-    static LESS: Migrations =
-        Migrations { system: "things", files: THINGS.files, grants: &[("things", "SELECT")] };
+    static LESS: Migrations = Migrations {
+        system: "things",
+        files: THINGS.files,
+        grants: &[("things", "SELECT")],
+    };
     let test = test_db().await;
     assert_eq!(as_app(&test, "DELETE FROM things.things").await, Ok(()));
-    migrate(test.owner_url(), &[&LESS], None, |_| {}).await.unwrap();
-    assert_eq!(as_app(&test, "DELETE FROM things.things").await, Err("42501".into()));
-    assert_eq!(as_app(&test, "SELECT count(*) FROM things.things").await, Ok(()));
+    migrate(test.owner_url(), &[&LESS], None, |_| {})
+        .await
+        .unwrap();
+    assert_eq!(
+        as_app(&test, "DELETE FROM things.things").await,
+        Err("42501".into())
+    );
+    assert_eq!(
+        as_app(&test, "SELECT count(*) FROM things.things").await,
+        Ok(())
+    );
 }
 
 #[tokio::test]
@@ -132,7 +219,11 @@ async fn every_currency_is_there_with_its_exponent() {
     let test = test_db().await;
     for currency in kernel::CurrencyCode::all() {
         let sql = format!("SELECT exponent FROM platform.currencies WHERE code = '{currency}'");
-        assert_eq!(test.count(&sql).await, i64::from(currency.exponent()), "{currency}");
+        assert_eq!(
+            test.count(&sql).await,
+            i64::from(currency.exponent()),
+            "{currency}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Order, PageRequest, Position, ReadWant, RegionTag, Timestamp};
 use platform_db::{
-    Db, Directory, Never, ReadSpec, Session, Txn, TxError,
+    Db, Directory, Never, ReadSpec, Session, TxError, Txn,
     offices::{self, Office, OfficeFilter, OfficeStatus},
 };
 use testkit::{TestDb, intent};
@@ -32,7 +32,11 @@ fn office(code: &str, created_at: Timestamp) -> Office {
 }
 
 async fn insert(db: &Db, office: Office) {
-    let write = intent(&request(db), "create_office", &format!("office-{}", office.code));
+    let write = intent(
+        &request(db),
+        "create_office",
+        &format!("office-{}", office.code),
+    );
     db.write(write, async move |txn: &Txn<'_>| {
         offices::insert(txn, &office).await?;
         Ok::<_, TxError<Never>>(ok("{}"))
@@ -57,7 +61,10 @@ async fn an_office_is_read_as_it_was_stored_and_changed() {
     let db = test.db();
     let ber = office("ber", Timestamp::from_millis(1_795_000_000_123));
     insert(&db, ber.clone()).await;
-    assert_eq!(read(&db, async |s: &Session| offices::get(s, &ber.code).await).await, Some(ber.clone()));
+    assert_eq!(
+        read(&db, async |s: &Session| offices::get(s, &ber.code).await).await,
+        Some(ber.clone())
+    );
     let changed = Office {
         city: "Potsdam".into(),
         status: OfficeStatus::Closed,
@@ -66,18 +73,31 @@ async fn an_office_is_read_as_it_was_stored_and_changed() {
         ..ber.clone()
     };
     let expected = changed.clone();
-    db.write(intent(&request(&db), "update_office", "key-00001"), async move |txn: &Txn<'_>| {
-        let found = offices::lock(txn, &changed.code).await?;
-        assert!(found.is_some() && txn.now() > changed.created_at);
-        offices::update(txn, &changed).await?;
-        Ok::<_, TxError<Never>>(ok("{}"))
-    })
+    db.write(
+        intent(&request(&db), "update_office", "key-00001"),
+        async move |txn: &Txn<'_>| {
+            let found = offices::lock(txn, &changed.code).await?;
+            assert!(found.is_some() && txn.now() > changed.created_at);
+            offices::update(txn, &changed).await?;
+            Ok::<_, TxError<Never>>(ok("{}"))
+        },
+    )
     .await
     .unwrap();
-    assert_eq!(read(&db, async |s: &Session| offices::get(s, &ber.code).await).await, Some(expected));
-    assert!(read(&db, offices::active).await.is_empty(), "the only one is closed");
+    assert_eq!(
+        read(&db, async |s: &Session| offices::get(s, &ber.code).await).await,
+        Some(expected)
+    );
+    assert!(
+        read(&db, offices::active).await.is_empty(),
+        "the only one is closed"
+    );
     let eur = "EUR".parse().unwrap();
-    assert!(read(&db, async |s: &Session| offices::has_currency(s, &eur).await).await);
+    assert!(
+        read(&db, async |s: &Session| offices::has_currency(s, &eur)
+            .await)
+        .await
+    );
 }
 
 #[tokio::test]
@@ -87,19 +107,35 @@ async fn a_walk_in_either_direction_shows_each_office_once() {
     let codes = ["aa", "bb", "cc", "dd", "ee"];
     for (n, code) in codes.iter().enumerate() {
         // Two of them in the same millisecond.
-        insert(&db, office(code, Timestamp::from_millis(1_795_000_000_000 + (n as i64 / 2)))).await;
+        insert(
+            &db,
+            office(
+                code,
+                Timestamp::from_millis(1_795_000_000_000 + (n as i64 / 2)),
+            ),
+        )
+        .await;
     }
     for order in [Order::Asc, Order::Desc] {
-        let mut page = PageRequest { limit: 2, order, after: None, snapshot: None };
+        let mut page = PageRequest {
+            limit: 2,
+            order,
+            after: None,
+            snapshot: None,
+        };
         let mut seen = Vec::new();
         loop {
             let filter = OfficeFilter::default();
-            let mut found = read(&db, async |s: &Session| offices::list(s, &filter, &page).await).await;
+            let mut found = read(&db, async |s: &Session| {
+                offices::list(s, &filter, &page).await
+            })
+            .await;
             let more = found.len() > 2;
             found.truncate(2);
-            page.after = found
-                .last()
-                .map(|last| Position { created_at: last.created_at, id: last.code.to_string() });
+            page.after = found.last().map(|last| Position {
+                created_at: last.created_at,
+                id: last.code.to_string(),
+            });
             page.snapshot = Some(Timestamp::from_millis(1_795_000_000_002));
             seen.extend(found.into_iter().map(|office| office.code.to_string()));
             if !more {
@@ -122,15 +158,54 @@ async fn filters_narrow_a_list() {
         insert(&db, office(code, at(n as i64))).await;
     }
     let list = async |filter: OfficeFilter| {
-        let page = PageRequest { limit: 10, order: Order::Asc, after: None, snapshot: None };
-        let found = read(&db, async |s: &Session| offices::list(s, &filter, &page).await).await;
-        found.into_iter().map(|office| office.code.to_string()).collect::<Vec<_>>()
+        let page = PageRequest {
+            limit: 10,
+            order: Order::Asc,
+            after: None,
+            snapshot: None,
+        };
+        let found = read(&db, async |s: &Session| {
+            offices::list(s, &filter, &page).await
+        })
+        .await;
+        found
+            .into_iter()
+            .map(|office| office.code.to_string())
+            .collect::<Vec<_>>()
     };
     let all = OfficeFilter::default();
-    assert_eq!(list(OfficeFilter { codes: Some(vec!["bb".parse().unwrap()]), ..all.clone() }).await, ["bb"]);
-    assert_eq!(list(OfficeFilter { created_from: Some(at(1)), ..all.clone() }).await, ["bb", "cc"]);
-    assert_eq!(list(OfficeFilter { created_to: Some(at(1)), ..all.clone() }).await, ["aa", "bb"]);
-    assert!(list(OfficeFilter { status: Some(OfficeStatus::Closed), ..all }).await.is_empty());
+    assert_eq!(
+        list(OfficeFilter {
+            codes: Some(vec!["bb".parse().unwrap()]),
+            ..all.clone()
+        })
+        .await,
+        ["bb"]
+    );
+    assert_eq!(
+        list(OfficeFilter {
+            created_from: Some(at(1)),
+            ..all.clone()
+        })
+        .await,
+        ["bb", "cc"]
+    );
+    assert_eq!(
+        list(OfficeFilter {
+            created_to: Some(at(1)),
+            ..all.clone()
+        })
+        .await,
+        ["aa", "bb"]
+    );
+    assert!(
+        list(OfficeFilter {
+            status: Some(OfficeStatus::Closed),
+            ..all
+        })
+        .await
+        .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -140,9 +215,16 @@ async fn hard_case_34_homes_are_remembered_and_absence_is_not() {
     let directory = Directory::new(db.clone());
     let ber = "ber".parse().unwrap();
     assert_eq!(directory.home(&request(&db), &ber).await.unwrap(), None);
-    insert(&db, office("ber", Timestamp::from_millis(1_795_000_000_000))).await;
+    insert(
+        &db,
+        office("ber", Timestamp::from_millis(1_795_000_000_000)),
+    )
+    .await;
     let home: RegionTag = "eu1".parse().unwrap();
-    assert_eq!(directory.home(&request(&db), &ber).await.unwrap(), Some(home.clone()));
+    assert_eq!(
+        directory.home(&request(&db), &ber).await.unwrap(),
+        Some(home.clone())
+    );
     let call = request(&db);
     assert_eq!(directory.home(&call, &ber).await.unwrap(), Some(home));
     assert_eq!(call.facts().statements, 0, "it was remembered");

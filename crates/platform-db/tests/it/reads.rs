@@ -18,8 +18,15 @@ fn spec(home: &str) -> ReadSpec {
     }
 }
 
-async fn read(db: &Db, call: &kernel::Call, spec: ReadSpec) -> Result<Read<Option<i64>>, SystemError> {
-    db.read(call, spec, async |session: &Session| count_of(session, "lamp").await).await
+async fn read(
+    db: &Db,
+    call: &kernel::Call,
+    spec: ReadSpec,
+) -> Result<Read<Option<i64>>, SystemError> {
+    db.read(call, spec, async |session: &Session| {
+        count_of(session, "lamp").await
+    })
+    .await
 }
 
 #[tokio::test]
@@ -29,12 +36,19 @@ async fn a_strong_read_sees_every_write_before_it_and_its_token_covers_it() {
     for n in 0..5 {
         let write = create_intent(&db, &format!("key-{n:05}"));
         let written = write.call.clone();
-        create(&db, write, if n == 0 { "lamp" } else { "other" }).await.ok();
+        create(&db, write, if n == 0 { "lamp" } else { "other" })
+            .await
+            .ok();
         let call = request(&db);
         let read = read(&db, &call, spec("eu1")).await.unwrap();
         assert_eq!(read.value, Some(0));
         let facts = call.facts().clone();
-        assert_eq!(facts.freshness, Some(Freshness::Strong { home: "eu1".parse().unwrap() }));
+        assert_eq!(
+            facts.freshness,
+            Some(Freshness::Strong {
+                home: "eu1".parse().unwrap()
+            })
+        );
         assert!(facts.token >= written.facts().token);
         assert_eq!(facts.token, Some(Token::at(read.at)));
         assert_eq!(facts.cross_region, 0);
@@ -44,8 +58,15 @@ async fn a_strong_read_sees_every_write_before_it_and_its_token_covers_it() {
 #[tokio::test]
 async fn a_read_costs_one_statement_and_says_when_it_crosses_regions() {
     let test = test_db().await;
-    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp").await.unwrap();
-    for (region, home, crosses) in [("eu1", "eu1", 0), ("eu1", "g", 0), ("us1", "g", 0), ("us1", "eu1", 1)] {
+    create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp")
+        .await
+        .unwrap();
+    for (region, home, crosses) in [
+        ("eu1", "eu1", 0),
+        ("eu1", "g", 0),
+        ("us1", "g", 0),
+        ("us1", "eu1", 1),
+    ] {
         let db = test.db_in(region);
         // The first reads prepare the statement on each shared connection and sample the database's time.
         for _ in 0..2 {
@@ -54,7 +75,11 @@ async fn a_read_costs_one_statement_and_says_when_it_crosses_regions() {
         let call = request(&db);
         read(&db, &call, spec(home)).await.unwrap();
         let facts = call.facts().clone();
-        assert_eq!((facts.statements, facts.rows, facts.cross_region), (1, 1, crosses), "{region} {home}");
+        assert_eq!(
+            (facts.statements, facts.rows, facts.cross_region),
+            (1, 1, crosses),
+            "{region} {home}"
+        );
     }
 }
 
@@ -62,13 +87,22 @@ async fn a_read_costs_one_statement_and_says_when_it_crosses_regions() {
 async fn on_postgres_every_mode_is_answered_strong_and_says_so() {
     let test = test_db().await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
-    for mode in [ReadMode::Strong, ReadMode::Local, ReadMode::Bounded { max_ms: 60_000 }] {
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
+    for mode in [
+        ReadMode::Strong,
+        ReadMode::Local,
+        ReadMode::Bounded { max_ms: 60_000 },
+    ] {
         let call = request(&db);
         let mut spec = spec("eu1");
         spec.want.mode = Some(mode);
         assert_eq!(read(&db, &call, spec).await.unwrap().value, Some(0));
-        assert!(matches!(call.facts().freshness, Some(Freshness::Strong { .. })));
+        assert!(matches!(
+            call.facts().freshness,
+            Some(Freshness::Strong { .. })
+        ));
     }
 }
 
@@ -76,10 +110,14 @@ async fn on_postgres_every_mode_is_answered_strong_and_says_so() {
 async fn hard_case_15_a_walk_shows_its_snapshot_and_ends_at_a_newer_token() {
     let test = test_db().await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
     let first_call = request(&db);
     let first = db
-        .read_page(&first_call, spec("eu1"), async |s: &Session| count_of(s, "lamp").await)
+        .read_page(&first_call, spec("eu1"), async |s: &Session| {
+            count_of(s, "lamp").await
+        })
         .await
         .unwrap();
     // The client sends the newest token it has, which is that of the first page: the page turns.
@@ -100,7 +138,10 @@ async fn hard_case_15_a_walk_shows_its_snapshot_and_ends_at_a_newer_token() {
     // It wrote in between: the walk is over.
     second.want.token = Some(Token::at(first.at.plus(Duration::from_millis(1))));
     let ended = read(&db, &request(&db), second).await;
-    assert!(matches!(ended, Err(SystemError::CursorExpired)), "{ended:?}");
+    assert!(
+        matches!(ended, Err(SystemError::CursorExpired)),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
@@ -117,12 +158,15 @@ async fn hard_case_14_a_token_from_the_future_is_unknown() {
 async fn several_statements_of_a_snapshot_see_one_moment() {
     let test = test_db().await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
     let call = request(&db);
     let read = db
         .read_snapshot(&call, spec("eu1"), async |session: &Session| {
             let before = count_of(session, "lamp").await?;
-            test.query("UPDATE things.things SET count = count + 1").await;
+            test.query("UPDATE things.things SET count = count + 1")
+                .await;
             Ok((before, count_of(session, "lamp").await?))
         })
         .await
@@ -135,7 +179,16 @@ async fn several_statements_of_a_snapshot_see_one_moment() {
             session.execute("DELETE FROM things.things", &[]).await
         })
         .await;
-    assert!(matches!(written, Err(SystemError::Bug { effect_unknown: false, .. })), "{written:?}");
+    assert!(
+        matches!(
+            written,
+            Err(SystemError::Bug {
+                effect_unknown: false,
+                ..
+            })
+        ),
+        "{written:?}"
+    );
 }
 
 #[tokio::test]
@@ -149,7 +202,10 @@ async fn shared_connections_cannot_write() {
         .await;
     match written {
         Err(SystemError::Bug { source, .. }) => {
-            assert_eq!(source.downcast_ref::<DbError>().unwrap().code(), Some("25006"));
+            assert_eq!(
+                source.downcast_ref::<DbError>().unwrap().code(),
+                Some("25006")
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -159,12 +215,18 @@ async fn shared_connections_cannot_write() {
 async fn many_reads_share_a_few_connections() {
     let test = test_db().await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
-    let reads = (0..200).map(|_| async { read(&db, &request(&db), spec("eu1")).await.unwrap().value });
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
+    let reads =
+        (0..200).map(|_| async { read(&db, &request(&db), spec("eu1")).await.unwrap().value });
     assert!(join_all(reads).await.iter().all(|value| *value == Some(0)));
     let connections = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND usename = 'meridian_app'";
-    assert!(test.count(connections).await <= 3, "two shared ones and one of the write");
+    assert!(
+        test.count(connections).await <= 3,
+        "two shared ones and one of the write"
+    );
 }
 
 #[tokio::test]
@@ -172,12 +234,19 @@ async fn a_silent_wire_is_given_up_at_the_deadline_and_then_replaced() {
     let test = test_db().await;
     let proxy = Proxy::before(test.port()).await;
     let db = test.db_through(proxy.port());
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
-    read(&db, &request(&db), spec("eu1")).await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        read(&db, &request(&db), spec("eu1")).await.unwrap(); // on each shared connection
+    }
     proxy.swallow_answers(true);
     let call = call_with_budget("eu1", Duration::from_millis(300));
     let ended = read(&db, &call, spec("eu1")).await;
-    assert!(matches!(ended, Err(SystemError::DeadlineExceeded)), "{ended:?}");
+    assert!(
+        matches!(ended, Err(SystemError::DeadlineExceeded)),
+        "{ended:?}"
+    );
     assert!(call.elapsed() < Duration::from_secs(2));
     proxy.swallow_answers(false);
     eventually("reads work again", async || {

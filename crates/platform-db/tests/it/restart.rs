@@ -43,7 +43,9 @@ async fn hard_case_08_a_backend_that_is_ended_before_commit_costs_nothing_but_ti
 async fn a_read_on_a_shared_connection_that_broke_is_read_again() {
     let test = TestDb::new(&[&THINGS]).await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
     let read = || async {
         let spec = ReadSpec {
             operation: "get_thing",
@@ -51,11 +53,17 @@ async fn a_read_on_a_shared_connection_that_broke_is_read_again() {
             home: "eu1".parse::<RegionTag>().unwrap(),
             snapshot: None,
         };
-        db.read(&request(&db), spec, async |session: &Session| count_of(session, "lamp").await).await
+        db.read(&request(&db), spec, async |session: &Session| {
+            count_of(session, "lamp").await
+        })
+        .await
     };
     assert_eq!(read().await.unwrap().value, Some(0));
-    test.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'meridian_app'
-                AND datname = current_database()").await;
+    test.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'meridian_app'
+                AND datname = current_database()",
+    )
+    .await;
     for _ in 0..4 {
         assert_eq!(read().await.unwrap().value, Some(0));
     }
@@ -66,7 +74,9 @@ async fn a_read_on_a_shared_connection_that_broke_is_read_again() {
 async fn hard_case_02_a_killed_and_restarted_database_loses_and_doubles_nothing() {
     let test = TestDb::private(&[&THINGS]).await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
     let enough = AtomicBool::new(false);
     let writers = (0..8).map(|writer| {
         let (db, enough) = (&db, &enough);
@@ -109,7 +119,10 @@ async fn hard_case_02_a_killed_and_restarted_database_loses_and_doubles_nothing(
             test.server().kill();
             test.server().start();
         });
-        eventually("the owner's pool is healthy again", async || db.ping().await.is_ok()).await;
+        eventually("the owner's pool is healthy again", async || {
+            db.ping().await.is_ok()
+        })
+        .await;
         committed(50).await;
         enough.store(true, Ordering::SeqCst);
     };
@@ -128,15 +141,29 @@ async fn hard_case_02_a_killed_and_restarted_database_loses_and_doubles_nothing(
 async fn without_a_database_a_write_is_unavailable_at_its_deadline_and_a_ping_within_a_second() {
     let test = TestDb::private(&[&THINGS]).await;
     let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp").await.unwrap();
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
     db.ping().await.unwrap();
     tokio::task::block_in_place(|| test.server().stop());
     let call = call_with_budget("eu1", Duration::from_millis(700));
     let ended = create(&db, intent(&call, "create_thing", "key-00002"), "lamp 2").await;
-    assert!(matches!(ended, Err(OpError::System(SystemError::Unavailable { .. }))), "{ended:?}");
-    assert!(call.elapsed() < Duration::from_secs(3), "{:?}", call.elapsed());
-    assert!(matches!(db.ping().await, Err(SystemError::Unavailable { .. })));
+    assert!(
+        matches!(ended, Err(OpError::System(SystemError::Unavailable { .. }))),
+        "{ended:?}"
+    );
+    assert!(
+        call.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        call.elapsed()
+    );
+    assert!(matches!(
+        db.ping().await,
+        Err(SystemError::Unavailable { .. })
+    ));
     tokio::task::block_in_place(|| test.server().start());
     eventually("it answers again", async || db.ping().await.is_ok()).await;
-    create(&db, create_intent(&db, "key-00003"), "lamp 3").await.unwrap();
+    create(&db, create_intent(&db, "key-00003"), "lamp 3")
+        .await
+        .unwrap();
 }
