@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS items_age_idx ON warehouse.items (created_at DESC, id DESC);

@@ -1,0 +1,52 @@
+//! HTTP: extract, one operation, wrap.
+
+mod bodies;
+mod items;
+mod locations;
+mod problem;
+
+use kernel::{ReadWant, Timestamp};
+use platform_db::ReadSpec;
+use platform_http::System;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::App;
+
+/// The warehouse's routes, problem kinds and part of the OpenAPI document.
+#[must_use]
+pub fn system(app: App) -> System {
+    let router = OpenApiRouter::new()
+        .routes(routes!(items::list_items, items::create_item))
+        .routes(routes!(
+            items::get_item,
+            items::update_item,
+            items::delete_item
+        ))
+        .routes(routes!(items::set_item_price))
+        .routes(routes!(
+            locations::list_locations,
+            locations::create_location
+        ))
+        .routes(routes!(locations::get_location, locations::update_location))
+        .with_state(app);
+    System {
+        name: "warehouse",
+        router,
+        problems: problem::PROBLEMS,
+    }
+}
+
+/// A read of reference data, which lives in every region and is led by the primary one.
+fn reference_data(
+    app: &App,
+    operation: &'static str,
+    want: ReadWant,
+    snapshot: Option<Timestamp>,
+) -> ReadSpec {
+    ReadSpec {
+        operation,
+        want,
+        home: app.db.primary().clone(),
+        snapshot,
+    }
+}

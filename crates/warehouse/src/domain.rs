@@ -1,0 +1,4 @@
+//! Rules without I/O.
+
+pub(crate) mod item;
+pub(crate) mod location;

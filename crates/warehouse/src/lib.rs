@@ -1,0 +1,92 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod app;
+mod domain;
+mod ops;
+mod storage;
+mod views;
+
+use platform_db::Migrations;
+
+pub use api::system;
+pub use app::App;
+
+/// Loading a catalogue in bulk.
+pub mod catalogue {
+    pub use crate::ops::load_items::{BATCH_ITEMS, LoadError, NewItem, load_items};
+}
+
+/// What systems above may do with locations inside their own transactions.
+pub mod locations {
+    use kernel::{LocationCode, OfficeCode, RegionTag};
+    use platform_db::{DbError, Session, Txn};
+
+    use crate::{domain::location::LocationKind, ops::create_location, storage};
+
+    /// Inserts the depot that a new office starts with, and emits its event.
+    ///
+    /// # Errors
+    /// A unique violation of [`CODE_CONSTRAINT`] when the code is taken.
+    pub async fn create_depot(
+        txn: &Txn<'_>,
+        code: LocationCode,
+        office: OfficeCode,
+        name: String,
+        home_region: RegionTag,
+    ) -> Result<(), DbError> {
+        let command = create_location::CreateLocation {
+            code,
+            office,
+            name,
+            kind: LocationKind::Depot,
+        };
+        create_location::create(txn, command, home_region)
+            .await
+            .map(|_| ())
+    }
+
+    /// The constraint that a taken code violates.
+    pub const CODE_CONSTRAINT: &str = "locations_pkey";
+
+    /// The office that the location belongs to; `None` when there is no such location.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn office_of(
+        session: &Session,
+        code: &LocationCode,
+    ) -> Result<Option<OfficeCode>, DbError> {
+        Ok(storage::locations::get(session, code)
+            .await?
+            .map(|location| location.office))
+    }
+}
+
+/// The schema `warehouse`, in the order in which its files are applied.
+#[must_use]
+pub fn migrations() -> &'static Migrations {
+    macro_rules! files {
+        ($($name:literal,)*) => {
+            &[$(($name, include_str!(concat!("../migrations/", $name, ".sql"))),)*]
+        };
+    }
+    static MIGRATIONS: Migrations = Migrations {
+        system: "warehouse",
+        files: files![
+            "V0001__create_items",
+            "V0002__create_item_prices",
+            "V0003__index_items_by_age",
+            "V0004__index_items_by_status",
+            "V0005__create_locations",
+            "V0006__index_locations_by_age",
+            "V0007__index_locations_by_office",
+        ],
+        grants: &[
+            ("items", "SELECT, INSERT, UPDATE, DELETE"),
+            ("item_prices", "SELECT, INSERT, UPDATE, DELETE"),
+            ("locations", "SELECT, INSERT, UPDATE"),
+        ],
+    };
+    &MIGRATIONS
+}

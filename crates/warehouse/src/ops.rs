@@ -1,0 +1,43 @@
+//! One file per business operation: its command, what it can be refused for, its transaction.
+
+pub(crate) mod create_item;
+pub(crate) mod create_location;
+pub(crate) mod delete_item;
+pub(crate) mod load_items;
+pub(crate) mod read_items;
+pub(crate) mod read_locations;
+pub(crate) mod set_item_price;
+pub(crate) mod update_item;
+pub(crate) mod update_location;
+
+use kernel::{Common, id::ItemId};
+use platform_db::{Event, TxError, Txn};
+
+use crate::{
+    domain::item::Item,
+    storage::items,
+    views::{ItemView, json},
+};
+
+/// The item, locked, with the prices that are shown at the transaction's time.
+async fn lock_item<E>(txn: &Txn<'_>, id: &ItemId) -> Result<Item, TxError<E>> {
+    let Some(mut item) = items::lock(txn, id, txn.now()).await.map_err(TxError::Db)? else {
+        return Err(TxError::Common(Common::NotFound {
+            what: format!("item {id}"),
+        }));
+    };
+    txn.observe(item.updated_at);
+    item.drop_past_prices(txn.now());
+    Ok(item)
+}
+
+/// Emits what happened to an item, with the item as it is afterwards.
+fn emit_item(txn: &Txn<'_>, kind: &'static str, item: &Item) {
+    txn.emit(Event {
+        kind,
+        subject: item.id.to_string(),
+        office: None,
+        resource_version: item.version,
+        data: json(&ItemView::from(item)),
+    });
+}

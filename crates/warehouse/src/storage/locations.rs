@@ -1,0 +1,134 @@
+//! `warehouse.locations`.
+
+use kernel::{LocationCode, OfficeCode, Order, PageRequest, Timestamp};
+use platform_db::{DbError, Row, Session};
+
+use super::word;
+use crate::domain::location::Location;
+
+macro_rules! select_location {
+    ($rest:literal) => {
+        concat!(
+            "SELECT code, office, name, kind, version, created_at, updated_at \
+             FROM warehouse.locations WHERE ",
+            $rest
+        )
+    };
+}
+
+const GET: &str = select_location!("code = $1");
+const LOCK: &str = select_location!("code = $1 FOR UPDATE");
+const PAGE_DESC: &str = select_location!(
+    "($1::TEXT[] IS NULL OR office = ANY ($1::TEXT[])) AND created_at >= $2 AND created_at <= $3 \
+     AND (created_at, code) < ($4, $5) ORDER BY created_at DESC, code DESC LIMIT $6"
+);
+const PAGE_ASC: &str = select_location!(
+    "($1::TEXT[] IS NULL OR office = ANY ($1::TEXT[])) AND created_at >= $2 AND created_at <= $3 \
+     AND (created_at, code) > ($4, $5) ORDER BY created_at ASC, code ASC LIMIT $6"
+);
+const INSERT: &str = "INSERT INTO warehouse.locations \
+    (code, office, name, kind, version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
+const UPDATE: &str = "UPDATE warehouse.locations \
+    SET name = $2, kind = $3, version = $4, updated_at = $5 WHERE code = $1";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[GET, LOCK, PAGE_DESC, PAGE_ASC, INSERT, UPDATE];
+
+/// Which locations a list shows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LocationFilter {
+    /// `None`: of every office.
+    pub(crate) offices: Option<Vec<OfficeCode>>,
+    /// Made at this time or later.
+    pub(crate) created_from: Option<Timestamp>,
+    /// Made at this time or earlier.
+    pub(crate) created_to: Option<Timestamp>,
+}
+
+pub(crate) async fn get(
+    session: &Session,
+    code: &LocationCode,
+) -> Result<Option<Location>, DbError> {
+    session
+        .row_opt(GET, &[code])
+        .await?
+        .map(|row| from_row(&row))
+        .transpose()
+}
+
+/// The location, locked until the transaction ends.
+pub(crate) async fn lock(
+    session: &Session,
+    code: &LocationCode,
+) -> Result<Option<Location>, DbError> {
+    session
+        .row_opt(LOCK, &[code])
+        .await?
+        .map(|row| from_row(&row))
+        .transpose()
+}
+
+pub(crate) async fn page(
+    session: &Session,
+    filter: &LocationFilter,
+    page: &PageRequest,
+) -> Result<Vec<Location>, DbError> {
+    let sql = match page.order {
+        Order::Desc => PAGE_DESC,
+        Order::Asc => PAGE_ASC,
+    };
+    let (from, to) = page.created(filter.created_from, filter.created_to);
+    let (time, code) = page.start();
+    let rows = session
+        .rows(
+            sql,
+            &[&filter.offices, &from, &to, &time, &code, &page.fetch()],
+        )
+        .await?;
+    rows.iter().map(from_row).collect()
+}
+
+pub(crate) async fn insert(session: &Session, location: &Location) -> Result<u64, DbError> {
+    let kind = location.kind.as_str();
+    session
+        .execute(
+            INSERT,
+            &[
+                &location.code,
+                &location.office,
+                &location.name,
+                &kind,
+                &location.version,
+                &location.created_at,
+            ],
+        )
+        .await
+}
+
+pub(crate) async fn update(session: &Session, location: &Location) -> Result<u64, DbError> {
+    let kind = location.kind.as_str();
+    session
+        .execute(
+            UPDATE,
+            &[
+                &location.code,
+                &location.name,
+                &kind,
+                &location.version,
+                &location.updated_at,
+            ],
+        )
+        .await
+}
+
+fn from_row(row: &Row) -> Result<Location, DbError> {
+    Ok(Location {
+        code: row.get("code")?,
+        office: row.get("office")?,
+        name: row.get("name")?,
+        kind: word(row, "kind")?,
+        version: row.get("version")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
