@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use kernel::{Call, OfficeCode, ReadWant, RegionTag, SystemError};
 use moka::future::Cache;
 
@@ -51,7 +52,7 @@ impl Directory {
         }
         // The future owns what it needs: one that borrows is not Send for every lifetime, which handlers need.
         let (this, call, code) = (self.clone(), call.clone(), office.clone());
-        let fill = async move { this.fill(&call, &code).await };
+        let fill = async move { this.fill(call, code).await }.boxed();
         match self.homes.try_get_with(office.clone(), fill).await {
             Ok(home) => Ok(Some(home)),
             Err(miss) => match Arc::try_unwrap(miss) {
@@ -71,7 +72,7 @@ impl Directory {
         }
     }
 
-    async fn fill(&self, call: &Call, office: &OfficeCode) -> Result<RegionTag, Miss> {
+    async fn fill(&self, call: Call, office: OfficeCode) -> Result<RegionTag, Miss> {
         let spec = ReadSpec {
             operation: "find_home",
             want: ReadWant::default(),
@@ -80,8 +81,8 @@ impl Directory {
         };
         let read = self
             .db
-            .read(call, spec, async |session: &Session| {
-                offices::home(session, office).await
+            .read(&call, spec, async move |session: &Session| {
+                offices::home(session, &office).await
             })
             .await
             .map_err(Miss::System)?;

@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use kernel::{Intent, OpError, Reply, SystemError};
-use rand::Rng as _;
 
 use crate::{
     Db, DbError, Refusal, TxError, Txn,
