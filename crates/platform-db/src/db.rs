@@ -10,6 +10,7 @@ use std::{
 
 use kernel::{Call, Clock, Freshness, RegionTag, SystemError, Timestamp, Token};
 use prometheus_client::registry::Registry;
+use tokio::time::timeout_at;
 
 use crate::{DbConfig, DbError, clock::DbTime, engine::Engine, metrics::Metrics, pool::Pools};
 
@@ -67,19 +68,24 @@ impl Db {
     /// [`SystemError::Unavailable`].
     pub async fn ping(&self) -> Result<(), SystemError> {
         let deadline = Instant::now() + PING_WAIT;
-        let asked = tokio::time::timeout_at(deadline.into(), async {
-            let shared = self.pools().shared(self.next_turn(), deadline).await?;
-            let answered = shared.simple_query("").await;
-            if answered.is_err() {
-                self.pools().forget(&shared);
-            }
-            answered.map(drop).map_err(DbError::from)
-        })
-        .await
-        .unwrap_or(Err(DbError::Timeout));
-        asked.map_err(|error| SystemError::Unavailable {
+        let unavailable = |error| SystemError::Unavailable {
             source: Some(Box::new(error)),
-        })
+        };
+        let shared = timeout_at(
+            deadline.into(),
+            self.pools().shared(self.next_turn(), deadline),
+        )
+        .await
+        .unwrap_or(Err(DbError::Timeout))
+        .map_err(unavailable)?;
+        let asked = timeout_at(deadline.into(), shared.simple_query("")).await;
+        let answered = asked.map_or(Err(DbError::Timeout), |answer| {
+            answer.map_err(DbError::from)
+        });
+        if answered.is_err() {
+            self.pools().forget(&shared);
+        }
+        answered.map(drop).map_err(unavailable)
     }
 
     /// Every region.

@@ -1,8 +1,11 @@
 //! A proxy on the wire between a client and a server: counts round trips, holds answers back, cuts connections.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -25,6 +28,10 @@ struct Wire {
     round_trips: AtomicU64,
     /// Answers are swallowed: a black hole.
     silent: AtomicBool,
+    /// Connections accepted so far.
+    connections: AtomicU64,
+    /// What clients say on the connections up to this one is held back.
+    held_up_to: AtomicU64,
 }
 
 impl Proxy {
@@ -61,6 +68,17 @@ impl Proxy {
         self.wire.silent.store(swallow, Ordering::SeqCst);
     }
 
+    /// From now on what clients say on the connections there are now arrives late; new connections work.
+    pub fn hold(&self) {
+        let connections = self.wire.connections.load(Ordering::SeqCst);
+        self.wire.held_up_to.store(connections, Ordering::SeqCst);
+    }
+
+    /// Lets it arrive after all.
+    pub fn release(&self) {
+        self.wire.held_up_to.store(0, Ordering::SeqCst);
+    }
+
     /// Cuts every connection there is; new ones are accepted.
     pub fn cut(&self) {
         self.cut.send_modify(|count| *count += 1);
@@ -94,24 +112,36 @@ async fn pass(client: TcpStream, to: u16, wire: Arc<Wire>, mut cuts: watch::Rece
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
     let answered = AtomicBool::new(true);
+    let number = wire.connections.fetch_add(1, Ordering::SeqCst) + 1;
     tokio::select! {
-        () = asks(client_in, server_out, &wire, &answered) => {}
+        () = asks(client_in, server_out, (&wire, number), &answered) => {}
         () = answers(server_in, client_out, &wire, &answered) => {}
         _ = cuts.changed() => {}
     }
 }
 
-async fn asks(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire, answered: &AtomicBool) {
+async fn asks(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    (wire, number): (&Wire, u64),
+    answered: &AtomicBool,
+) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         if answered.swap(false, Ordering::SeqCst) {
             wire.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+        while wire.held_up_to.load(Ordering::SeqCst) >= number {
+            tokio::time::sleep(HELD_FOR).await;
         }
         if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }
 }
+
+/// How long what is held waits before it looks again.
+const HELD_FOR: Duration = Duration::from_millis(5);
 
 async fn answers(
     mut from: OwnedReadHalf,

@@ -211,6 +211,44 @@ async fn hard_case_02_a_black_hole_after_commit_is_found_by_the_key_row() {
     );
 }
 
+/// Attempt 1's COMMIT is held up on the wire, its key is not found, the rerun commits, then COMMIT 1 arrives.
+#[tokio::test]
+async fn hard_case_02_a_commit_that_arrives_late_finds_the_key_row_in_its_way() {
+    let test = test_db().await;
+    let proxy = Proxy::before(test.port()).await;
+    let db = test.db_through(proxy.port());
+    create(&db, create_intent(&db, "warm-0001"), "warm")
+        .await
+        .unwrap();
+    let times = Times::default();
+    let ended: Ended = db
+        .write(create_intent(&db, "key-00001"), async |txn: &Txn<'_>| {
+            let reply = insert_thing(txn, "lamp").await?;
+            if times.next() == 1 {
+                proxy.hold();
+            }
+            Ok(reply)
+        })
+        .await;
+    assert_eq!(ended.unwrap().status, 201);
+    assert!(times.get() > 1, "the first COMMIT was held up");
+    proxy.release();
+    // The held connection is closed once the server has read what was held.
+    let transactions = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    testkit::eventually("no transaction is open", async || {
+        test.count(transactions).await == 0
+    })
+    .await;
+    for sql in [
+        "SELECT count(*) FROM things.things WHERE name = 'lamp'",
+        "SELECT count(*) FROM platform.audit_log WHERE key = 'key-00001'",
+        "SELECT count(*) FROM platform.idempotency_keys WHERE key = 'key-00001'",
+    ] {
+        assert_eq!(test.count(sql).await, 1, "{sql}");
+    }
+}
+
 /// Runs a future beside another.
 trait AwaitWith: Future + Sized {
     async fn await_with(self, other: impl Future<Output = ()>) -> Self::Output {

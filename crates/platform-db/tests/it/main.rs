@@ -5,6 +5,7 @@
 mod faults;
 mod fixture;
 mod hot;
+mod limits;
 mod migrate;
 mod offices;
 mod reads;

@@ -4,15 +4,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use kernel::{
-    Clock, Common, Freshness, IdempotencyKey, Offices, OpError, Principal, Reply, SystemError,
-    Timestamp, Token,
+    Clock, Common, Freshness, IdempotencyKey, Offices, OpError, Principal, Reply, Timestamp, Token,
 };
-use platform_db::{Never, TxError, Txn};
-use testkit::{Proxy, call_with_budget, intent};
+use platform_db::{Never, Txn};
+use testkit::intent;
 
 use crate::fixture::{
-    ThingError, Times, add, assert_one_effect, create, create_intent, insert_thing, lock_thing, ok,
-    request, test_db,
+    ThingError, Times, add, assert_one_effect, create, create_intent, ok, request, test_db,
 };
 
 #[tokio::test]
@@ -439,107 +437,5 @@ async fn a_broken_check_is_the_operations_refusal_and_changes_nothing() {
         matches!(ended, Err(OpError::Common(Common::NotFound { .. }))),
         "{ended:?}"
     );
-    assert_one_effect(&test, "lamp").await;
-}
-
-#[tokio::test]
-async fn hard_case_08_a_write_that_cannot_commit_in_time_is_refused_in_time() {
-    let test = test_db().await;
-    let db = test.db();
-    create(&db, create_intent(&db, "key-00001"), "lamp")
-        .await
-        .unwrap();
-    // Somebody else holds the row.
-    let holder = test.db();
-    let (held, wait) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
-    let holding = holder.write(
-        intent(&request(&holder), "hold", "key-00002"),
-        async |txn: &Txn<'_>| {
-            lock_thing(txn, "lamp").await?;
-            held.notify_one();
-            wait.notified().await;
-            Ok::<_, TxError<ThingError>>(ok("{}"))
-        },
-    );
-    let late = async {
-        held.notified().await;
-        let call = call_with_budget("eu1", Duration::from_millis(300));
-        let ended = add(&db, intent(&call, "add", "key-00003"), "lamp", 1).await;
-        wait.notify_one();
-        (ended, call.elapsed())
-    };
-    let (held, (ended, elapsed)) = futures_util::future::join(holding, late).await;
-    assert!(held.is_ok(), "{held:?}");
-    assert!(
-        matches!(ended, Err(OpError::System(SystemError::DeadlineExceeded))),
-        "{ended:?}"
-    );
-    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
-    assert_eq!(test.count("SELECT count FROM things.things").await, 0);
-}
-
-/// A write is at most four round trips, its key and everything else included.
-#[tokio::test]
-async fn a_typical_write_is_at_most_four_round_trips() {
-    let test = test_db().await;
-    let proxy = Proxy::before(test.port()).await;
-    let db = test.db_through(proxy.port());
-    // Statements are prepared once per connection.
-    create(&db, create_intent(&db, "warm-0001"), "warm")
-        .await
-        .unwrap();
-    let mut hot = intent(&request(&db), "add", "warm-0002");
-    hot.hot = vec!["warm".into()];
-    add(&db, hot, "warm", 1).await.unwrap();
-    create(&db, create_intent(&db, "warm-0001"), "warm")
-        .await
-        .unwrap();
-
-    let before = proxy.round_trips();
-    create(&db, create_intent(&db, "key-00001"), "lamp")
-        .await
-        .unwrap();
-    let insert = proxy.round_trips() - before;
-
-    let before = proxy.round_trips();
-    let mut hot = intent(&request(&db), "add", "key-00002");
-    hot.hot = vec!["lamp".into()];
-    add(&db, hot, "lamp", 1).await.unwrap();
-    let update = proxy.round_trips() - before;
-
-    let before = proxy.round_trips();
-    create(&db, create_intent(&db, "key-00001"), "lamp")
-        .await
-        .unwrap();
-    let replay = proxy.round_trips() - before;
-    // As drawn in `write.rs`; one more when the pool asks whether a connection lives that was idle for a second.
-    assert!(
-        insert <= 3 && update <= 4 && replay <= 3,
-        "{insert} {update} {replay}"
-    );
-    assert!(insert + update + replay <= 8, "{insert} {update} {replay}");
-}
-
-#[tokio::test]
-async fn the_closure_may_run_often_but_its_effect_is_one() {
-    let test = test_db().await;
-    let db = test.db();
-    let times = Arc::new(Times::default());
-    let seen = Arc::clone(&times);
-    db.faults().set(
-        "create_thing",
-        platform_db::Fault::Serialization { attempts: 3 },
-    );
-    let reply: Result<Reply, OpError<ThingError>> = db
-        .write(
-            create_intent(&db, "key-00001"),
-            async move |txn: &Txn<'_>| {
-                seen.next();
-                insert_thing(txn, "lamp").await
-            },
-        )
-        .await;
-    assert!(reply.is_ok());
-    assert_eq!(times.get(), 4);
     assert_one_effect(&test, "lamp").await;
 }
