@@ -38,7 +38,6 @@ pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
 
 /// Every statement of this crate, for the test that prepares and explains them all.
-#[cfg(feature = "testing")]
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     [

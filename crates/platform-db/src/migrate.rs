@@ -174,7 +174,6 @@ const FILL_CURRENCIES: &str = "
     ON CONFLICT (code) DO NOTHING";
 
 /// Every statement of this module that runs on a migrated database.
-#[cfg(feature = "testing")]
 pub(crate) const STATEMENTS: &[&str] = &[
     FILL_CURRENCIES,
     lease::TAKE,
