@@ -10,7 +10,7 @@ use crate::problem::{self, Effect, Problem, ToProblem};
 
 /// What a handler returns instead of an answer. Made by `?` from what an operation returns.
 #[derive(Debug)]
-pub struct ApiError(Box<Problem>);
+pub struct ApiError(Problem);
 
 impl ApiError {
     /// The problem that the client sees.
@@ -22,7 +22,7 @@ impl ApiError {
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        Self(Box::new(problem))
+        Self(problem)
     }
 }
 

@@ -353,9 +353,11 @@ impl<'a> Fields<'a> {
         read: impl FnOnce(&'a Value) -> Result<T, Refusal>,
     ) -> Option<Option<T>> {
         self.known.push(name);
-        match self.value(name)? {
-            Value::Null => Some(None),
-            value => self.read(name, value, read).map(Some),
+        let value = self.value(name)?;
+        if value.is_null() {
+            Some(None)
+        } else {
+            self.read(name, value, read).map(Some)
         }
     }
 
@@ -455,7 +457,7 @@ fn as_degrees(value: &Value, max: f64) -> Result<f64, Refusal> {
     let Some(degrees) = value.as_f64() else {
         return Err(("type", "must be a number".into()));
     };
-    if !(-max..=max).contains(&degrees) {
+    if degrees.abs() > max {
         return Err(("range", format!("must be between -{max} and {max}")));
     }
     // The shortest text that reads back as the same number shows how many decimals were sent.

@@ -25,8 +25,8 @@ pub(crate) fn finish(
     in_flight: InFlight,
     mut response: Response,
 ) -> Response {
-    let problem = problem_of(head, &mut response);
-    let code = problem.as_ref().map(|problem| problem.kind.code);
+    let problem = problem_of(exchange, head, &mut response);
+    let code = problem.as_ref().map(|problem| problem.0.kind.code);
     if let Some(problem) = &problem {
         render(exchange, head, problem, &mut response);
     } else if head.api {
@@ -56,14 +56,14 @@ pub(crate) fn finish(
 }
 
 /// The problem of the answer, or what axum said by a bare 405.
-fn problem_of(head: &Head, response: &mut Response) -> Option<Arc<Problem>> {
+fn problem_of(exchange: &Exchange, head: &Head, response: &mut Response) -> Option<Arc<Problem>> {
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         return Some(problem);
     }
     if response.status() != StatusCode::METHOD_NOT_ALLOWED {
         return None;
     }
-    let allow = allowed(response.headers());
+    let allow = exchange.shared().allowed(head.route.as_ref());
     if head.method == Method::OPTIONS {
         *response.status_mut() = StatusCode::NO_CONTENT;
         *response.body_mut() = Body::empty();
@@ -76,23 +76,6 @@ fn problem_of(head: &Head, response: &mut Response) -> Option<Arc<Problem>> {
     ))
 }
 
-/// axum writes `GET,HEAD,POST` and answers OPTIONS through us.
-fn allowed(headers: &HeaderMap) -> String {
-    let allow = headers
-        .get(header::ALLOW)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    let mut methods: Vec<&str> = allow
-        .split(',')
-        .map(str::trim)
-        .filter(|method| !method.is_empty())
-        .collect();
-    methods.push("OPTIONS");
-    methods.sort_unstable();
-    methods.dedup();
-    methods.join(", ")
-}
-
 /// Writes the document, with what the request knows.
 fn render(exchange: &Exchange, head: &Head, problem: &Problem, response: &mut Response) {
     let document = document(exchange, head, problem);
@@ -101,13 +84,13 @@ fn render(exchange: &Exchange, head: &Head, problem: &Problem, response: &mut Re
     let headers = response.headers_mut();
     headers.remove(header::ETAG);
     headers.remove(header::CONTENT_LENGTH);
-    headers.extend(problem.headers.clone());
+    headers.extend(problem.0.headers.clone());
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
     set(headers, "cache-control", "no-store");
-    if let Some(milliseconds) = problem.retry_after_ms {
+    if let Some(milliseconds) = problem.0.retry_after_ms {
         set(
             headers,
             "retry-after",
@@ -118,28 +101,28 @@ fn render(exchange: &Exchange, head: &Head, problem: &Problem, response: &mut Re
 
 fn document(exchange: &Exchange, head: &Head, problem: &Problem) -> Map<String, Value> {
     let call = exchange.call();
-    let mut document = problem.members.clone();
+    let mut document = problem.0.members.clone();
     let mut put = |name: &str, value: Value| drop(document.insert(name.to_owned(), value));
-    put("type", problem.kind.uri().into());
-    put("title", problem.kind.title.into());
-    put("status", problem.kind.status.into());
-    put("detail", problem.detail.as_str().into());
+    put("type", problem.0.kind.uri().into());
+    put("title", problem.0.kind.title.into());
+    put("status", problem.0.kind.status.into());
+    put("detail", problem.0.detail.as_str().into());
     put("instance", head.path.as_str().into());
-    put("code", problem.kind.code.into());
+    put("code", problem.0.kind.code.into());
     put("request_id", call.id().to_string().into());
     put("region", call.region().as_str().into());
-    put("retryable", problem.retryable.into());
-    if let Some(milliseconds) = problem.retry_after_ms {
+    put("retryable", problem.0.retryable.into());
+    if let Some(milliseconds) = problem.0.retry_after_ms {
         put("retry_after_ms", milliseconds.into());
     }
-    if problem.alternatives {
+    if problem.0.alternatives {
         let others = exchange.shared().config.alternatives.iter();
         let others =
             others.map(|(region, url)| json!({"region": region.as_str(), "base_url": url}));
         put("alternatives", others.collect());
     }
     if head.api && !is_safe(&head.method) {
-        match receipt(exchange, problem.effect) {
+        match receipt(exchange, problem.0.effect) {
             None => put("effect", "none".into()),
             Some(receipt) => {
                 put("effect", "unknown".into());

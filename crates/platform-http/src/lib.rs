@@ -33,6 +33,7 @@ pub use auth::{
 pub use config::{HttpConfig, Limits, Quota, TrustedProxies};
 pub use error::ApiError;
 pub use fields::Fields;
+pub use openapi::document_faults;
 pub use pages::documented_codes;
 pub use paging::{Listed, Paging};
 pub use params::{Params, Segment, Segments};

@@ -8,8 +8,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
+use kernel::{
+    AmountMinor, CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag, Timestamp,
+};
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
+use utoipa::{
+    ToSchema,
+    openapi::{InfoBuilder, OpenApiBuilder},
+};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{exchange::Operation, service::System};
@@ -83,6 +89,50 @@ pub(crate) fn operations(document: &Value) -> HashMap<(String, String), Arc<Oper
     operations
 }
 
+/// What is wrong with a document: references that lead nowhere, operations without id or summary, ids given twice.
+/// For the tests of whoever puts systems together.
+#[must_use]
+pub fn document_faults(document: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    dangling(document, document, &mut faults);
+    let mut ids = Vec::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            match operation["operationId"].as_str() {
+                None => faults.push(format!("{method} {path} has no operation id")),
+                Some(id) if ids.contains(&id) => faults.push(format!("{id} is there twice")),
+                Some(id) => ids.push(id),
+            }
+            if operation["summary"].as_str().is_none_or(str::is_empty) {
+                faults.push(format!("{method} {path} has no summary"));
+            }
+        }
+    }
+    faults
+}
+
+fn dangling(value: &Value, document: &Value, faults: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+                let target = reference
+                    .strip_prefix('#')
+                    .and_then(|path| document.pointer(path));
+                if target.is_none() {
+                    faults.push(format!("{reference} leads nowhere"));
+                }
+            }
+            object
+                .values()
+                .for_each(|value| dangling(value, document, faults));
+        }
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| dangling(value, document, faults)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 fn complete(document: &mut Value) {
     let schemas = document["components"]["schemas"].clone();
     for (path, item) in object(&mut document["paths"]) {
@@ -92,7 +142,22 @@ fn complete(document: &mut Value) {
             }
         }
     }
+    let known = [
+        schema::<RegionTag>(),
+        schema::<OfficeCode>(),
+        schema::<LocationCode>(),
+        schema::<CountryCode>(),
+        schema::<CurrencyCode>(),
+        schema::<AmountMinor>(),
+        schema::<Timestamp>(),
+    ];
     let components = &mut document["components"];
+    // Types that only parameters use are referred to and not collected.
+    for (name, schema) in known {
+        object(&mut components["schemas"])
+            .entry(name)
+            .or_insert(schema);
+    }
     components["securitySchemes"] = json!({"bearer": {
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
         "description": "A token of the company's issuer: EdDSA, ES256 or RS256, `exp` at most an hour ahead.",
@@ -104,15 +169,20 @@ fn complete(document: &mut Value) {
     components["responses"] = responses();
 }
 
+fn schema<T: ToSchema>() -> (String, Value) {
+    (
+        T::name().into_owned(),
+        serde_json::to_value(T::schema()).unwrap_or_default(),
+    )
+}
+
 /// `value` as an object, made one if it is not.
 fn object(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
-    match value {
-        Value::Object(object) => object,
-        _ => unreachable!("it was made an object above"),
-    }
+    #[expect(clippy::expect_used, reason = "it was made an object above")]
+    value.as_object_mut().expect("an object")
 }
 
 /// What an operation is, as far as the common parts depend on it.

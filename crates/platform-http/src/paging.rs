@@ -87,7 +87,7 @@ impl Paging {
         if !matches!(partial, None | Some("true" | "false")) {
             refuse("allow_partial", "type", "must be true or false");
         }
-        let cursor = cursor.map(|text| Cursor::decode(text));
+        let cursor = cursor.map(Cursor::decode);
         if matches!(cursor, Some(None)) {
             refuse("cursor", "format", "is not one that this API gave");
         }
@@ -231,7 +231,7 @@ impl Cursor {
                 .then_some(Timestamp::from_millis(millis))
         };
         let (snapshot, created_at) = (time(snapshot)?, time(created_at)?);
-        sane.then(|| Self {
+        sane.then_some(Self {
             filters: *filters,
             snapshot,
             after: Position { created_at, id },

@@ -7,7 +7,7 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -34,6 +34,8 @@ use crate::{
 pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) path: String,
+    /// For `Allow`, which axum sets too, but outside of this layer.
+    pub(crate) route: Option<MatchedPath>,
     /// Under `/v1`, where the contract's headers are given.
     pub(crate) api: bool,
     /// `Expect: 100-continue`: the client sends its body when told to.
@@ -57,6 +59,7 @@ pub(crate) async fn run(
     let head = Head {
         method: parts.method.clone(),
         path: path.to_owned(),
+        route: parts.extensions.get().cloned(),
         api: path == "/v1" || path.starts_with("/v1/"),
         waits: parts.headers.contains_key(header::EXPECT),
     };

@@ -105,7 +105,11 @@ pub enum Effect {
 
 /// One problem, before the pipeline adds what the request knows.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(pub(crate) Box<Known>);
+
+/// What the place that found a problem knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
     pub(crate) kind: ProblemType,
     pub(crate) detail: String,
     pub(crate) members: Map<String, Value>,
@@ -120,7 +124,7 @@ impl Problem {
     /// A problem of this kind; `detail` is a sentence for the person who sent the request.
     #[must_use]
     pub fn new(kind: &ProblemType, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Known {
             kind: *kind,
             detail: detail.into(),
             members: Map::new(),
@@ -129,13 +133,13 @@ impl Problem {
             retry_after_ms: None,
             effect: Effect::None,
             alternatives: false,
-        }
+        }))
     }
 
     /// Adds a fact of the case.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(member.to_owned(), value.into());
+        self.0.members.insert(member.to_owned(), value.into());
         self
     }
 
@@ -143,7 +147,7 @@ impl Problem {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Display) -> Self {
         if let Ok(value) = HeaderValue::try_from(value.to_string()) {
-            self.headers.append(name, value);
+            self.0.headers.append(name, value);
         }
         self
     }
@@ -151,29 +155,29 @@ impl Problem {
     /// Says that the same request may succeed later, after this long at the earliest.
     #[must_use]
     pub fn retry_after_ms(mut self, milliseconds: u64) -> Self {
-        self.retryable = true;
-        self.retry_after_ms = Some(milliseconds);
+        self.0.retryable = true;
+        self.0.retry_after_ms = Some(milliseconds);
         self
     }
 
     /// Says that the same request may succeed later.
     #[must_use]
     pub fn retryable(mut self) -> Self {
-        self.retryable = true;
+        self.0.retryable = true;
         self
     }
 
     /// Says what a write may have left behind.
     #[must_use]
     pub fn effect(mut self, effect: Effect) -> Self {
-        self.effect = effect;
+        self.0.effect = effect;
         self
     }
 
     /// Lists the other regions, which may answer at once.
     #[must_use]
     pub fn with_alternatives(mut self) -> Self {
-        self.alternatives = true;
+        self.0.alternatives = true;
         self
     }
 
@@ -201,17 +205,17 @@ impl Problem {
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> &ProblemType {
-        &self.kind
+        &self.0.kind
     }
 
     /// The sentence for people.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -272,7 +276,7 @@ impl IntoResponse for Problem {
     /// The document is written by the pipeline, which finds the problem among the extensions.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        response.headers_mut().extend(self.headers.clone());
+        response.headers_mut().extend(self.0.headers.clone());
         response.extensions_mut().insert(std::sync::Arc::new(self));
         response
     }

@@ -152,9 +152,9 @@ mod tests {
         let known = ["office".to_owned(), "limit".to_owned()];
         let problem = refuse_unknown(Some("offcie=ber&limit=1&zzz=1"), &known).unwrap_err();
         assert_eq!(problem.kind().code, "unknown_parameter");
-        assert_eq!(problem.members["suggestion"], "office");
-        assert_eq!(problem.members["errors"][0]["suggestion"], "office");
-        assert_eq!(problem.members["errors"][1]["parameter"], "zzz");
+        assert_eq!(problem.0.members["suggestion"], "office");
+        assert_eq!(problem.0.members["errors"][0]["suggestion"], "office");
+        assert_eq!(problem.0.members["errors"][1]["parameter"], "zzz");
         assert!(refuse_unknown(Some("office=ber&limit=1"), &known).is_ok());
         assert!(refuse_unknown(None, &[]).is_ok());
     }

@@ -110,6 +110,22 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The methods of a route, for `Allow`. The routes beside the API have GET only.
+    pub(crate) fn allowed(&self, route: Option<&MatchedPath>) -> String {
+        let route = route.map_or("", MatchedPath::as_str);
+        let of_route = self.operations.keys().filter(|(_, path)| path == route);
+        let mut methods: Vec<&str> = of_route.map(|(method, _)| method.as_str()).collect();
+        if methods.is_empty() || methods.contains(&"GET") {
+            methods.extend(["GET", "HEAD"]);
+        }
+        methods.push("OPTIONS");
+        methods.sort_unstable();
+        methods.dedup();
+        methods.join(", ")
+    }
+}
+
 /// The whole HTTP side of a process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -171,7 +187,6 @@ pub fn document(systems: Vec<System>) -> Value {
 
 impl Service {
     /// The routes with every layer, for a server of one's own or for `oneshot`.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

@@ -110,7 +110,7 @@ fn seconds(claim: &Value) -> Result<Option<i64>, &'static str> {
                 seconds.map(Some).ok_or(MALFORMED)
             }
         },
-        _ => Err(MALFORMED),
+        Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Err(MALFORMED),
     }
 }
 
@@ -118,7 +118,7 @@ fn names(aud: &Value, audience: &str) -> bool {
     match aud {
         Value::String(one) => one == audience,
         Value::Array(many) => many.iter().any(|one| one.as_str() == Some(audience)),
-        _ => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
     }
 }
 
@@ -134,7 +134,9 @@ fn offices(claim: &Value) -> Result<Offices, &'static str> {
             .map(Value::as_str)
             .collect::<Option<_>>()
             .ok_or(MALFORMED)?,
-        _ => return Err(MALFORMED),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            return Err(MALFORMED);
+        }
     };
     if codes.contains(&"*") {
         return Ok(Offices::All);

@@ -6,7 +6,11 @@ use super::*;
 
 /// Pointer and code of every error.
 fn errors(invalid: &Invalid) -> Vec<(&str, &str)> {
-    invalid.errors.iter().map(|error| (error.pointer.as_str(), error.code)).collect()
+    invalid
+        .errors
+        .iter()
+        .map(|error| (error.pointer.as_str(), error.code))
+        .collect()
 }
 
 #[test]
@@ -31,7 +35,10 @@ fn a_good_body_becomes_a_command() {
     f.read_only(&["id"]);
     assert!(f.has("sku") && !f.has("barcode") && !f.has("nothing"));
     f.finish(|| {
-        assert_eq!((sku.as_deref(), count, kind, last), (Some("LAMP-7"), Some(3), Some(2), Some(true)));
+        assert_eq!(
+            (sku.as_deref(), count, kind, last),
+            (Some("LAMP-7"), Some(3), Some(2), Some(true))
+        );
         assert_eq!((barcode, latitude), (None, Some(52.520_008)));
         assert_eq!(prices?.len(), 1);
         country.zip(at)
@@ -59,27 +66,36 @@ fn every_broken_rule_is_collected_with_its_pointer() {
     f.read_only(&["id"]);
     f.immutable(&["unit"]);
     f.error("", "together", "must go together");
-    let invalid = f.finish(|| -> Option<()> { panic!("a broken body builds nothing") }).unwrap_err();
-    assert_eq!(errors(&invalid), [
-        ("/sku", "type"),
-        ("/name", "length"),
-        ("/long", "length"),
-        ("/nul", "character"),
-        ("/missing", "required"),
-        ("/country", "format"),
-        ("/prices/0/amount_minor", "range"),
-        ("/prices/1", "type"),
-        ("/prices/2/currency", "required"),
-        ("/prices/2/amount_minor", "amount_out_of_range"),
-        ("/prices/2/x", "unknown_member"),
-        ("/id", "read_only"),
-        ("/unit", "immutable"),
-        ("/", "together"),
-        ("/a~1b~0c", "unknown_member"),
-        ("/nmae", "unknown_member"),
-    ]);
+    let invalid = f
+        .finish(|| -> Option<()> { panic!("a broken body builds nothing") })
+        .unwrap_err();
+    assert_eq!(
+        errors(&invalid),
+        [
+            ("/sku", "type"),
+            ("/name", "length"),
+            ("/long", "length"),
+            ("/nul", "character"),
+            ("/missing", "required"),
+            ("/country", "format"),
+            ("/prices/0/amount_minor", "range"),
+            ("/prices/1", "type"),
+            ("/prices/2/currency", "required"),
+            ("/prices/2/amount_minor", "amount_out_of_range"),
+            ("/prices/2/x", "unknown_member"),
+            ("/id", "read_only"),
+            ("/unit", "immutable"),
+            ("/", "together"),
+            ("/a~1b~0c", "unknown_member"),
+            ("/nmae", "unknown_member"),
+        ]
+    );
     let typo = invalid.errors.last().unwrap();
-    assert!(typo.detail.ends_with("did you mean name?"), "{}", typo.detail);
+    assert!(
+        typo.detail.ends_with("did you mean name?"),
+        "{}",
+        typo.detail
+    );
 }
 
 #[test]
@@ -106,7 +122,10 @@ fn integers_are_json_integers() {
     assert_eq!(code(json!("1")), Err("type"));
     assert_eq!(code(json!(true)), Err("type"));
     assert_eq!(code(json!(u64::MAX)), Err("range"));
-    assert_eq!(code(serde_json::from_str("123456789012345678901234567890").unwrap()), Err("range"));
+    assert_eq!(
+        code(serde_json::from_str("123456789012345678901234567890").unwrap()),
+        Err("range")
+    );
 }
 
 #[test]
@@ -136,25 +155,44 @@ fn hard_case_40_a_merge_patch_tells_absent_from_null() {
         f.finish(|| Some((barcode, name, country.is_some())))
     };
     assert_eq!(read(&json!({})), Ok((None, None, false)));
-    assert_eq!(read(&json!({"barcode": null})), Ok((Some(None), None, false)));
+    assert_eq!(
+        read(&json!({"barcode": null})),
+        Ok((Some(None), None, false))
+    );
     let all = json!({"barcode": "1", "name": "n", "country": "DE"});
-    assert_eq!(read(&all), Ok((Some(Some("1".into())), Some("n".into()), true)));
+    assert_eq!(
+        read(&all),
+        Ok((Some(Some("1".into())), Some("n".into()), true))
+    );
     let invalid = read(&json!({"name": null, "country": 7})).unwrap_err();
-    assert_eq!(errors(&invalid), [("/name", "required"), ("/country", "type")]);
+    assert_eq!(
+        errors(&invalid),
+        [("/name", "required"), ("/country", "type")]
+    );
 }
 
 #[test]
 fn lists_and_texts_have_bounds() {
     let body = json!({"keys": ["a", 7, "bad"], "many": [{}, {}]});
     let mut f = Fields::of(&body);
-    let keys = f.texts("keys", 3, |text| if text == "bad" { Err("is bad") } else { Ok(text.len()) });
+    let keys = f.texts("keys", 3, |text| {
+        if text == "bad" {
+            Err("is bad")
+        } else {
+            Ok(text.len())
+        }
+    });
     f.opt_list("many", 1, |_| Some(()));
     assert_eq!(f.opt_list("none", 1, |_| Some(())), None);
     assert_eq!(keys, Some(vec![1]));
     let invalid = f.finish(|| Some(())).unwrap_err();
     assert_eq!(
         errors(&invalid),
-        [("/keys/1", "type"), ("/keys/2", "format"), ("/many", "length")]
+        [
+            ("/keys/1", "type"),
+            ("/keys/2", "format"),
+            ("/many", "length")
+        ]
     );
 }
 

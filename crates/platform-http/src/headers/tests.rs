@@ -6,7 +6,10 @@ use super::*;
 fn with(name: &HeaderName, values: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for value in values {
-        headers.append(name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        headers.append(
+            name.clone(),
+            HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+        );
     }
     headers
 }
@@ -16,14 +19,32 @@ fn read_consistency_has_three_modes() {
     let mode = |text| read_want(&with(&READ_CONSISTENCY, &[text])).map(|want| want.mode);
     assert_eq!(mode("strong").unwrap(), Some(ReadMode::Strong));
     assert_eq!(mode("local").unwrap(), Some(ReadMode::Local));
-    assert_eq!(mode("bounded;max_ms=10000").unwrap(), Some(ReadMode::Bounded { max_ms: 10_000 }));
-    assert_eq!(mode("bounded; max_ms=0").unwrap(), Some(ReadMode::Bounded { max_ms: 0 }));
-    for bad in ["", "Strong", "bounded", "bounded;max_ms=", "bounded;max_ms=-1", "bounded;max_ms=1.5",
-        "bounded;max_ms=+1", "bounded;max_ms=1;x=1", "bounded;max_ms=1000000000000000", "local;x"]
-    {
+    assert_eq!(
+        mode("bounded;max_ms=10000").unwrap(),
+        Some(ReadMode::Bounded { max_ms: 10_000 })
+    );
+    assert_eq!(
+        mode("bounded; max_ms=0").unwrap(),
+        Some(ReadMode::Bounded { max_ms: 0 })
+    );
+    for bad in [
+        "",
+        "Strong",
+        "bounded",
+        "bounded;max_ms=",
+        "bounded;max_ms=-1",
+        "bounded;max_ms=1.5",
+        "bounded;max_ms=+1",
+        "bounded;max_ms=1;x=1",
+        "bounded;max_ms=1000000000000000",
+        "local;x",
+    ] {
         let problem = mode(bad).unwrap_err();
         assert_eq!(problem.kind().code, "invalid_parameter", "{bad}");
-        assert_eq!(problem.members["errors"][0]["parameter"], "Read-Consistency");
+        assert_eq!(
+            problem.0.members["errors"][0]["parameter"],
+            "Read-Consistency"
+        );
     }
     assert!(read_want(&with(&READ_CONSISTENCY, &["strong", "strong"])).is_err());
 }
@@ -41,7 +62,11 @@ fn tokens_are_ours_or_malformed() {
 
 #[test]
 fn no_cache_is_found_among_other_directives() {
-    let no_cache = |value| read_want(&with(&header::CACHE_CONTROL, &[value])).unwrap().no_cache;
+    let no_cache = |value| {
+        read_want(&with(&header::CACHE_CONTROL, &[value]))
+            .unwrap()
+            .no_cache
+    };
     assert!(no_cache("max-age=0, No-Cache"));
     assert!(!no_cache("max-age=0"));
 }
@@ -56,10 +81,21 @@ fn keys_are_quoted_or_bare() {
     assert_eq!(key(&[]), Ok(None));
     assert_eq!(key(&["key-00001"]), Ok(Some("key-00001".into())));
     assert_eq!(key(&["\"key-00001\""]), Ok(Some("key-00001".into())));
-    for bad in ["", "short", "\"key-00001", "key 00001", "key#00001", "auto:12345678", "schlüssel"] {
+    for bad in [
+        "",
+        "short",
+        "\"key-00001",
+        "key 00001",
+        "key#00001",
+        "auto:12345678",
+        "schlüssel",
+    ] {
         assert_eq!(key(&[bad]), Err("idempotency_key_invalid"), "{bad}");
     }
-    assert_eq!(key(&["key-00001", "key-00001"]), Err("idempotency_key_invalid"));
+    assert_eq!(
+        key(&["key-00001", "key-00001"]),
+        Err("idempotency_key_invalid")
+    );
 }
 
 #[test]
@@ -71,7 +107,11 @@ fn preconditions_compare_versions_only() {
     assert_eq!(tags(&["\"7\""]), versions(&[7]));
     assert_eq!(tags(&["W/\"7-customer,lines\", \"8\""]), versions(&[7, 8]));
     assert_eq!(tags(&["\"7\"", "\"9\""]), versions(&[7, 9]));
-    assert_eq!(tags(&["\"abc\", \"-7\", \"99999999999999999999\""]), versions(&[]), "matches nothing");
+    assert_eq!(
+        tags(&["\"abc\", \"-7\", \"99999999999999999999\""]),
+        versions(&[]),
+        "matches nothing"
+    );
     for bad in ["", "7", "\"7", "\"7\" \"8\"", "*, \"7\"", "w/\"7\"", "é"] {
         assert_eq!(tags(&[bad]), Err(()), "{bad}");
     }
@@ -79,7 +119,10 @@ fn preconditions_compare_versions_only() {
 
 #[test]
 fn if_none_match_compares_the_whole_tag() {
-    let tags = entity_tags(&with(&header::IF_NONE_MATCH, &["W/\"7\", \"8-x\""]), &header::IF_NONE_MATCH);
+    let tags = entity_tags(
+        &with(&header::IF_NONE_MATCH, &["W/\"7\", \"8-x\""]),
+        &header::IF_NONE_MATCH,
+    );
     let tags = tags.unwrap().unwrap();
     assert!(tags.contain("7") && tags.contain("8-x"));
     assert!(!tags.contain("8") && !tags.contain(""));
@@ -88,14 +131,26 @@ fn if_none_match_compares_the_whole_tag() {
 #[test]
 fn accept_is_weighed() {
     let accepts = |values: &[&str]| accepts_json(&with(&header::ACCEPT, values));
-    for yes in ["*/*", "application/json", "application/*;q=0.1", "text/html, application/json;q=0.9",
-        "APPLICATION/JSON", "text/html,*/*;q=0.001", ""]
-    {
+    for yes in [
+        "*/*",
+        "application/json",
+        "application/*;q=0.1",
+        "text/html, application/json;q=0.9",
+        "APPLICATION/JSON",
+        "text/html,*/*;q=0.001",
+        "",
+    ] {
         assert!(accepts(&[yes]), "{yes}");
     }
-    for no in ["text/html", "application/json;q=0", "application/json; q=0.0, */*", "text/*", "nonsense",
-        "application/problem+json", "*/*;q=0"]
-    {
+    for no in [
+        "text/html",
+        "application/json;q=0",
+        "application/json; q=0.0, */*",
+        "text/*",
+        "nonsense",
+        "application/problem+json",
+        "*/*;q=0",
+    ] {
         assert!(!accepts(&[no]), "{no}");
     }
     assert!(accepts(&[]) && accepts(&["text/html", "application/json"]));
@@ -107,7 +162,11 @@ fn hard_case_31_only_a_well_formed_traceparent_passes() {
     let read = |values: &[&str]| traceparent(&with(&TRACEPARENT, values));
     assert_eq!(read(&[good]).as_deref(), Some(good));
     let newer = good.replacen("00-", "cc-", 1);
-    assert_eq!(read(&[&format!("{newer}-more")]), Some(newer.clone()), "later versions may add fields");
+    assert_eq!(
+        read(&[&format!("{newer}-more")]),
+        Some(newer.clone()),
+        "later versions may add fields"
+    );
     let bad = [
         String::new(),
         good.to_uppercase(),
@@ -129,7 +188,11 @@ fn hard_case_31_only_a_well_formed_traceparent_passes() {
 #[test]
 fn minimal_is_found_among_other_preferences() {
     let minimal = |value| prefers_minimal(&with(&PREFER, &[value]));
-    assert!(minimal("return=minimal") && minimal("wait=10, Return=Minimal") && minimal("a; return=minimal"));
+    assert!(
+        minimal("return=minimal")
+            && minimal("wait=10, Return=Minimal")
+            && minimal("a; return=minimal")
+    );
     assert!(!minimal("return=representation"));
 }
 

@@ -16,17 +16,31 @@ fn code(query: &str) -> &'static str {
 
 #[test]
 fn limits_are_coerced_or_refused() {
-    for (query, limit) in [("", 50), ("limit=1", 1), ("limit=200", 200), ("limit=201", 200),
-        ("limit=99999999999999999999", 200)]
-    {
+    for (query, limit) in [
+        ("", 50),
+        ("limit=1", 1),
+        ("limit=200", 200),
+        ("limit=201", 200),
+        ("limit=99999999999999999999", 200),
+    ] {
         assert_eq!(read(query).unwrap().request.limit, limit, "{query}");
     }
-    for bad in ["limit=0", "limit=-1", "limit=", "limit=x", "limit=1.5", "limit=1&limit=2", "order=up",
-        "allow_partial=no", "cursor=", "cursor=!", "cursor=AAAA"]
-    {
+    for bad in [
+        "limit=0",
+        "limit=-1",
+        "limit=",
+        "limit=x",
+        "limit=1.5",
+        "limit=1&limit=2",
+        "order=up",
+        "allow_partial=no",
+        "cursor=",
+        "cursor=!",
+        "cursor=AAAA",
+    ] {
         assert_eq!(code(bad), "invalid_parameter", "{bad}");
     }
-    let errors = &read("limit=0&order=up&cursor=x").unwrap_err().members["errors"];
+    let errors = &read("limit=0&order=up&cursor=x").unwrap_err().0.members["errors"];
     assert_eq!(errors.as_array().unwrap().len(), 3);
 }
 
@@ -35,12 +49,24 @@ fn walk(count: u16, limit: u16, order: &str) -> Vec<Vec<u16>> {
     let (mut pages, mut cursor) = (Vec::new(), String::new());
     loop {
         let paging = read(&format!("limit={limit}&order={order}{cursor}")).unwrap();
-        let after = paging.request.after.as_ref().map(|after| after.id.parse::<u16>().unwrap());
+        let after = paging
+            .request
+            .after
+            .as_ref()
+            .map(|after| after.id.parse::<u16>().unwrap());
         let rows: Vec<u16> = (after.map_or(0, |id| id + 1)..count)
             .take(usize::from(paging.request.limit) + 1)
             .collect();
         let at = NOW.minus(Duration::from_secs(u64::from(count))); // only the first page's counts
-        let page = paging.page(rows, at, |row| Position { created_at: NOW, id: row.to_string() }, |row| row);
+        let page = paging.page(
+            rows,
+            at,
+            |row| Position {
+                created_at: NOW,
+                id: row.to_string(),
+            },
+            |row| row,
+        );
         if after.is_some() {
             assert_eq!(paging.request.snapshot, Some(at));
         }
@@ -55,13 +81,31 @@ fn walk(count: u16, limit: u16, order: &str) -> Vec<Vec<u16>> {
 #[test]
 fn a_cursor_is_good_for_its_list_only() {
     let first = read("office=ber").unwrap();
-    let page = first.page(vec![0; 51], NOW, |_| Position { created_at: NOW, id: "x".into() }, |row| row);
+    let page = first.page(
+        vec![0; 51],
+        NOW,
+        |_| Position {
+            created_at: NOW,
+            id: "x".into(),
+        },
+        |row| row,
+    );
     let cursor = page.next_cursor.unwrap();
     assert!(read(&format!("office=ber&cursor={cursor}")).is_ok());
     assert!(read(&format!("cursor={cursor}&limit=7&office=ber&order=desc")).is_ok());
-    assert_eq!(code(&format!("office=nyc&cursor={cursor}")), "cursor_mismatch");
-    assert_eq!(code(&format!("office=ber&order=asc&cursor={cursor}")), "cursor_mismatch");
-    let other = Paging::read("/v1/others", &query::decode(Some(&format!("office=ber&cursor={cursor}"))).unwrap(), NOW);
+    assert_eq!(
+        code(&format!("office=nyc&cursor={cursor}")),
+        "cursor_mismatch"
+    );
+    assert_eq!(
+        code(&format!("office=ber&order=asc&cursor={cursor}")),
+        "cursor_mismatch"
+    );
+    let other = Paging::read(
+        "/v1/others",
+        &query::decode(Some(&format!("office=ber&cursor={cursor}"))).unwrap(),
+        NOW,
+    );
     assert_eq!(other.unwrap_err().kind().code, "cursor_mismatch");
 }
 
@@ -70,20 +114,40 @@ fn a_cursor_expires_after_an_hour() {
     let read_at = |age: Duration| {
         let paging = read("").unwrap();
         let at = NOW.minus(age);
-        let page = paging.page(vec![0; 51], at, |_| Position { created_at: NOW, id: "x".into() }, |row| row);
+        let page = paging.page(
+            vec![0; 51],
+            at,
+            |_| Position {
+                created_at: NOW,
+                id: "x".into(),
+            },
+            |row| row,
+        );
         read(&format!("cursor={}", page.next_cursor.unwrap()))
     };
     assert!(read_at(Duration::from_secs(3600)).is_ok());
     let late = read_at(Duration::from_millis(3_600_001)).unwrap_err();
-    assert_eq!((late.kind().code, late.kind().status), ("cursor_expired", 410));
+    assert_eq!(
+        (late.kind().code, late.kind().status),
+        ("cursor_expired", 410)
+    );
 }
 
 #[test]
 fn gaps_are_named_or_refused() {
     let list = || Listed::whole(vec![1]);
     let ap1: RegionTag = "ap1".parse().unwrap();
-    assert_eq!(list().missing(&[], false).unwrap().unreachable, Vec::<String>::new());
-    assert_eq!(list().missing(std::slice::from_ref(&ap1), true).unwrap().unreachable, ["regions/ap1"]);
+    assert_eq!(
+        list().missing(&[], false).unwrap().unreachable,
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        list()
+            .missing(std::slice::from_ref(&ap1), true)
+            .unwrap()
+            .unreachable,
+        ["regions/ap1"]
+    );
     let refused = list().missing(&[ap1], false).unwrap_err();
     assert_eq!(refused.problem().kind().code, "region_unavailable");
 }

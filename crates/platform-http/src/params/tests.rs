@@ -22,17 +22,26 @@ struct Filters {
 }
 
 fn read(query: &str) -> Result<Filters, Vec<(String, String)>> {
-    parse(&query::decode(Some(query)).unwrap())
-        .map_err(|errors| errors.into_iter().map(|error| (error.parameter, error.code)).collect())
+    parse(&query::decode(Some(query)).unwrap()).map_err(|errors| {
+        errors
+            .into_iter()
+            .map(|error| (error.parameter, error.code))
+            .collect()
+    })
 }
 
 fn names(query: &str) -> Vec<String> {
-    read(query).unwrap_err().into_iter().map(|(name, _)| name).collect()
+    read(query)
+        .unwrap_err()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 #[test]
 fn every_kind_of_value_is_read() {
-    let filters = read("name=a%20b&lat=-48.2&office=ber,nyc&status=active&count=7&whole=true&limit=5");
+    let filters =
+        read("name=a%20b&lat=-48.2&office=ber,nyc&status=active&count=7&whole=true&limit=5");
     assert_eq!(
         filters,
         Ok(Filters {
@@ -51,9 +60,15 @@ fn every_kind_of_value_is_read() {
 fn all_bad_values_are_named_at_once() {
     assert_eq!(
         read("lat=NaN&office=Ber&status=gone&count=70000&whole=yes&name=x"),
-        Err([("lat", "type"), ("office", "format"), ("status", "enum"), ("count", "type"), ("whole", "type")]
-            .map(|(name, code)| (name.to_owned(), code.to_owned()))
-            .to_vec())
+        Err([
+            ("lat", "type"),
+            ("office", "format"),
+            ("status", "enum"),
+            ("count", "type"),
+            ("whole", "type")
+        ]
+        .map(|(name, code)| (name.to_owned(), code.to_owned()))
+        .to_vec())
     );
 }
 
@@ -66,8 +81,14 @@ fn missing_and_repeated_are_named() {
 
 #[test]
 fn numbers_are_plain_decimals() {
-    for bad in ["inf", "-inf", "NaN", "1e5", "+1", "", "1,5", "0x10", "1_0", "."] {
-        assert_eq!(names(&format!("name=x&lat={}", bad.replace('+', "%2B"))), ["lat"], "{bad}");
+    for bad in [
+        "inf", "-inf", "NaN", "1e5", "+1", "", "1,5", "0x10", "1_0", ".",
+    ] {
+        assert_eq!(
+            names(&format!("name=x&lat={}", bad.replace('+', "%2B"))),
+            ["lat"],
+            "{bad}"
+        );
     }
     for bad in ["-1", "1.0", "65536", "x", ""] {
         assert_eq!(names(&format!("name=x&count={bad}")), ["count"], "{bad}");

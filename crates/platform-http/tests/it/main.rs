@@ -1,1 +1,13 @@
 //! The HTTP contract, driven through a small system that has a route for every extractor.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+mod auth;
+mod checks;
+mod connections;
+mod harness;
+mod limits;
+mod probes;
+mod problems;
+mod reads;
+mod writes;
