@@ -156,7 +156,10 @@ async fn outside_the_api_there_is_only_a_request_id() {
 
 /// One request breaks every rule; each is found in turn as the one before is mended.
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one request that is mended step by step")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one request that is mended step by step"
+)]
 async fn hard_case_29_checks_run_in_the_contracts_order() {
     let world = World::with(|setup| setup.config.quota = "q=1;w=3600".parse().unwrap());
     let quick = World::new();

@@ -1,6 +1,10 @@
 //! The HTTP contract, driven through a small system that has a route for every extractor.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
 
 mod auth;
 mod checks;
