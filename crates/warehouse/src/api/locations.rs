@@ -89,8 +89,7 @@ pub(super) async fn create_location(
     request: WriteRequest,
 ) -> Result<Written, ApiError> {
     let command = bodies::create_location(request.body());
-    let office = command.as_ref().ok().map(|command| command.office.clone());
-    let intent = request.intent(&caller, "create_location", app.db.primary().clone(), office);
+    let intent = request.intent(&caller, "create_location", app.db.primary().clone(), None);
     Ok(Written(
         create::create_location(&app, intent, command).await?,
     ))

@@ -52,6 +52,7 @@ pub(crate) async fn create_location(
                 }
                 .into());
             }
+            txn.belongs_to(&office.code);
             if office.status == OfficeStatus::Closed {
                 return Err(refuse_office("office_closed", "is closed"));
             }

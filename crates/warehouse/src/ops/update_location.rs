@@ -32,6 +32,7 @@ pub(crate) async fn update_location(
                 }
                 .into());
             }
+            txn.belongs_to(&location.office);
             txn.observe(location.updated_at);
             txn.intent().require_version(location.version)?;
             let office = offices::get(txn, &location.office)

@@ -1,0 +1,49 @@
+//! HTTP: extract, one operation, wrap.
+
+mod bodies;
+mod offices;
+mod problem;
+mod regions;
+mod writes;
+
+use kernel::{ReadWant, Timestamp};
+use platform_db::ReadSpec;
+use platform_http::System;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::App;
+
+/// The hub's routes, problem kinds and part of the OpenAPI document.
+#[must_use]
+pub fn system(app: App) -> System {
+    let router = OpenApiRouter::new()
+        .routes(routes!(offices::list_offices, offices::create_office))
+        .routes(routes!(offices::nearest_offices))
+        .routes(routes!(offices::get_office, offices::update_office))
+        .routes(routes!(regions::list_regions))
+        .routes(routes!(regions::get_status))
+        .routes(routes!(writes::verify_writes))
+        .routes(routes!(writes::get_write))
+        .routes(routes!(writes::void_write))
+        .with_state(app);
+    System {
+        name: "hub",
+        router,
+        problems: problem::PROBLEMS,
+    }
+}
+
+/// A read of reference data, which lives in every region and is led by the primary one.
+fn reference_data(
+    app: &App,
+    operation: &'static str,
+    want: ReadWant,
+    snapshot: Option<Timestamp>,
+) -> ReadSpec {
+    ReadSpec {
+        operation,
+        want,
+        home: app.db.primary().clone(),
+        snapshot,
+    }
+}

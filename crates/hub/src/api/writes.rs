@@ -1,0 +1,227 @@
+//! `/v1/writes`: what became of a write.
+
+use std::str::FromStr;
+
+use axum::extract::State;
+use kernel::{
+    Call, Common, IdempotencyKey, OfficeCode, RegionTag, Scope, Timestamp, write::KeyError,
+};
+use platform_db::{Receipt, Void};
+use platform_http::{AnyToken, ApiError, Caller, Found, JsonRequest, Params, Problem, Segment};
+use serde::Deserialize;
+use std::time::Duration;
+use utoipa::IntoParams;
+
+use super::bodies;
+use crate::{
+    App,
+    views::{KeyEffects, ReceiptStatus, ReceiptView, Verification, VerificationSummary},
+};
+
+/// COMMIT is sent at most 10 s after a request and resolved within 5 s more; after 20 s there is nothing to come.
+const SETTLED_AFTER: Duration = Duration::from_secs(20);
+
+/// A key in a path: those of writes without a key of their own too.
+#[derive(Debug)]
+pub(super) struct WriteKey(IdempotencyKey);
+
+impl FromStr for WriteKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        IdempotencyKey::from_receipt(text).map(Self)
+    }
+}
+
+/// Where the write was made.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReceiptQuery {
+    /// The office written to, `g` for what belongs to none; without it every region is asked.
+    #[param(example = "ber")]
+    office: Option<String>,
+    /// When the last attempt was made, from the `receipt` of an answer with an unknown outcome.
+    #[param(value_type = Option<String>, format = DateTime)]
+    attempt_at: Option<Timestamp>,
+}
+
+/// Shows what became of a write of the caller's own.
+#[utoipa::path(get, path = "/v1/writes/{key}", operation_id = "get_write", tag = "writes",
+    params(("key" = String, Path, description = "Idempotency key of the write.", example = "order-2026-0001"),
+        ReceiptQuery),
+    responses((status = 200, description = "The receipt.", body = ReceiptView)),
+    security(("bearer" = [])))]
+pub(super) async fn get_write(
+    State(app): State<App>,
+    caller: AnyToken,
+    Segment(WriteKey(key)): Segment<WriteKey>,
+    Params(query): Params<ReceiptQuery>,
+) -> Result<Found<ReceiptView>, ApiError> {
+    let home = home(&app, &caller.call, query.office.as_deref()).await?;
+    let region = home.map(|(home, _)| home);
+    let receipt = app
+        .db
+        .receipt(&caller.call, &caller.principal, &key, region.as_ref())
+        .await?;
+    let now = app.db.clock().now();
+    let settled = query
+        .attempt_at
+        .is_some_and(|at| at.plus(SETTLED_AFTER) <= now);
+    Ok(Found::plain(
+        match receipt.filter(|receipt| may_see(&caller, receipt)) {
+            Some(receipt) => view(receipt),
+            None => unknown(&key, settled),
+        },
+    ))
+}
+
+/// Where the write was made.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct VoidQuery {
+    /// The office written to; `g`, or without it, what belongs to none.
+    #[param(example = "ber")]
+    office: Option<String>,
+    /// As in the receipt's link; changes nothing here.
+    #[param(value_type = Option<String>, format = DateTime)]
+    #[expect(
+        dead_code,
+        reason = "allowed, so that a receipt's link can be extended by /void"
+    )]
+    attempt_at: Option<Timestamp>,
+}
+
+/// Makes certain at once: either the write was done, and this is its receipt, or it never will be.
+#[utoipa::path(post, path = "/v1/writes/{key}/void", operation_id = "void_write", tag = "writes",
+    params(("key" = String, Path, description = "Idempotency key of the write.", example = "order-2026-0001"),
+        VoidQuery),
+    responses((status = 200, description = "The receipt: `void` or `committed`.", body = ReceiptView)),
+    security(("bearer" = [])))]
+pub(super) async fn void_write(
+    State(app): State<App>,
+    caller: AnyToken,
+    Segment(WriteKey(key)): Segment<WriteKey>,
+    Params(query): Params<VoidQuery>,
+    request: JsonRequest,
+) -> Result<Found<ReceiptView>, ApiError> {
+    bodies::nothing(request.body()).map_err(Common::Invalid)?;
+    let home = home(&app, &caller.call, query.office.as_deref()).await?;
+    let (home, office) = home.unwrap_or_else(|| (app.db.primary().clone(), None));
+    if let Some(office) = office
+        .as_ref()
+        .filter(|o| !caller.principal.offices.allow(o))
+    {
+        return Err(Common::OfficeForbidden {
+            office: office.clone(),
+        }
+        .into());
+    }
+    request.attempt(&key, office.as_ref());
+    let void = Void {
+        call: &caller.call,
+        principal: &caller.principal,
+        key: &key,
+        office: office.as_ref(),
+        home: &home,
+        // A void key needs no right to be seen by its owner.
+        scope: Scope::OfficesRead,
+    };
+    let receipt = app.db.void(void).await?;
+    Ok(Found::plain(if may_see(&caller, &receipt) {
+        view(receipt)
+    } else {
+        unknown(&key, false)
+    }))
+}
+
+/// Counts, for each key that the caller holds to be acknowledged, how often its write was done.
+#[utoipa::path(post, path = "/v1/writes/verify", operation_id = "verify_writes", tag = "writes",
+    request_body = bodies::VerifyBody,
+    responses((status = 200, description = "Effects per key, and their sums.", body = Verification)),
+    security(("bearer" = [])))]
+pub(super) async fn verify_writes(
+    State(app): State<App>,
+    caller: AnyToken,
+    request: JsonRequest,
+) -> Result<Found<Verification>, ApiError> {
+    let keys = bodies::verify_writes(request.body()).map_err(Common::Invalid)?;
+    let effects = app
+        .db
+        .verify(&caller.call, &caller.principal, &keys)
+        .await?;
+    let count = |test: fn(u64) -> bool| effects.iter().filter(|n| test(**n)).count() as u64;
+    let summary = VerificationSummary {
+        acknowledged: keys.len() as u64,
+        lost: count(|effects| effects == 0),
+        doubled: count(|effects| effects > 1),
+    };
+    let keys = keys.iter().zip(effects).map(|(key, effects)| KeyEffects {
+        key: key.to_string(),
+        effects,
+    });
+    Ok(Found::plain(Verification {
+        keys: keys.collect(),
+        summary,
+    }))
+}
+
+/// The region that keeps the key row, and the office if there is one; `None` when the query names neither.
+async fn home(
+    app: &App,
+    call: &Call,
+    office: Option<&str>,
+) -> Result<Option<(RegionTag, Option<OfficeCode>)>, ApiError> {
+    let Some(text) = office else { return Ok(None) };
+    if text == RegionTag::global().as_str() {
+        return Ok(Some((app.db.primary().clone(), None)));
+    }
+    let refuse = |code, detail: String| Problem::invalid_parameter("office", code, detail);
+    let office: OfficeCode = text
+        .parse()
+        .map_err(|error: kernel::code::CodeError| refuse("format", error.to_string()))?;
+    match app.directory.home(call, &office).await? {
+        Some(home) => Ok(Some((home, Some(office)))),
+        None => Err(refuse("office_unknown", format!("{office} is not an office")).into()),
+    }
+}
+
+/// A receipt asks for the rights of its write: without them it looks like one that is not there.
+fn may_see(caller: &Caller, receipt: &Receipt) -> bool {
+    let scope =
+        receipt.status == platform_db::ReceiptStatus::Void || caller.principal.has(receipt.scope);
+    let office = receipt
+        .office
+        .as_ref()
+        .is_none_or(|office| caller.principal.offices.allow(office));
+    scope && office
+}
+
+fn view(receipt: Receipt) -> ReceiptView {
+    let (status, committed_at) = match receipt.status {
+        platform_db::ReceiptStatus::Committed => {
+            (ReceiptStatus::Committed, Some(receipt.committed_at))
+        }
+        platform_db::ReceiptStatus::Void => (ReceiptStatus::Void, None),
+    };
+    ReceiptView {
+        key: receipt.key.to_string(),
+        status,
+        settled: true,
+        effect_ids: receipt.effect_ids,
+        committed_at,
+        region: Some(receipt.served_in),
+        request_id: Some(receipt.request_id),
+    }
+}
+
+fn unknown(key: &IdempotencyKey, settled: bool) -> ReceiptView {
+    ReceiptView {
+        key: key.to_string(),
+        status: ReceiptStatus::Unknown,
+        settled,
+        effect_ids: Vec::new(),
+        committed_at: None,
+        region: None,
+        request_id: None,
+    }
+}

@@ -1,0 +1,21 @@
+//! One file per operation.
+
+pub(crate) mod create_office;
+pub(crate) mod nearest_offices;
+pub(crate) mod read_offices;
+pub(crate) mod update_office;
+
+use platform_db::{Event, Txn, offices::Office};
+
+use crate::views::{OfficeView, json};
+
+/// Emits what happened to an office, with the office as it is afterwards.
+fn emit_office(txn: &Txn<'_>, kind: &'static str, office: &Office) {
+    txn.emit(Event {
+        kind,
+        subject: office.code.to_string(),
+        office: Some(office.code.clone()),
+        resource_version: office.version,
+        data: json(&OfficeView::from(office)),
+    });
+}

@@ -1,0 +1,100 @@
+//! Changes an office's members.
+
+use kernel::{Common, Intent, Invalid, LocationCode, OfficeCode, OpError, Reply};
+use platform_db::{
+    Db, Never, TxError, Txn,
+    offices::{self, Office, OfficeStatus},
+};
+
+use super::emit_office;
+use crate::views::{OfficeView, json};
+
+/// What a change does to an office's members; `None` leaves a member as it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OfficePatch {
+    pub(crate) name: Option<String>,
+    pub(crate) city: Option<String>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) latitude: Option<f64>,
+    pub(crate) longitude: Option<f64>,
+    pub(crate) default_location: Option<LocationCode>,
+    pub(crate) default_tax_rate_bp: Option<i64>,
+    pub(crate) status: Option<OfficeStatus>,
+}
+
+impl OfficePatch {
+    fn apply(self, office: &mut Office) {
+        fn set<T>(member: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *member = value;
+            }
+        }
+        set(&mut office.name, self.name);
+        set(&mut office.city, self.city);
+        set(&mut office.time_zone, self.time_zone);
+        set(&mut office.latitude, self.latitude);
+        set(&mut office.longitude, self.longitude);
+        set(&mut office.default_location, self.default_location);
+        set(&mut office.default_tax_rate_bp, self.default_tax_rate_bp);
+        set(&mut office.status, self.status);
+    }
+}
+
+pub(crate) async fn update_office(
+    db: &Db,
+    intent: Intent,
+    code: OfficeCode,
+    patch: Result<OfficePatch, Invalid>,
+) -> Result<Reply, OpError<Never>> {
+    db.write(intent, async move |txn| {
+        let patch = patch.clone()?;
+        let Some(office) = offices::lock(txn, &code).await? else {
+            return Err(Common::NotFound {
+                what: format!("office {code}"),
+            }
+            .into());
+        };
+        if !txn.intent().principal.offices.allow(&code) {
+            return Err(Common::OfficeForbidden {
+                office: code.clone(),
+            }
+            .into());
+        }
+        txn.belongs_to(&code);
+        txn.observe(office.updated_at);
+        txn.intent().require_version(office.version)?;
+        if let Some(location) = &patch.default_location {
+            require_own_location(txn, &code, location).await?;
+        }
+        let mut changed = office.clone();
+        patch.apply(&mut changed);
+        if changed != office {
+            changed.version += 1;
+            changed.updated_at = txn.now();
+            offices::update(txn, &changed).await?;
+            emit_office(txn, "office.changed", &changed);
+        }
+        let shown = [&office, &changed].map(|office| json(&OfficeView::from(office)));
+        let [before, after] = shown;
+        txn.audit(Some(before), Some(after));
+        Ok::<_, TxError<_>>(OfficeView::reply(200, &changed))
+    })
+    .await
+}
+
+async fn require_own_location(
+    txn: &Txn<'_>,
+    office: &OfficeCode,
+    location: &LocationCode,
+) -> Result<(), TxError<Never>> {
+    match warehouse::locations::office_of(txn, location).await? {
+        Some(owner) if owner == *office => Ok(()),
+        Some(_) => Err(Invalid::one(
+            "/default_location",
+            "location_of_other_office",
+            "is a location of another office",
+        )
+        .into()),
+        None => Err(Invalid::one("/default_location", "location_unknown", "does not exist").into()),
+    }
+}
