@@ -168,7 +168,7 @@ pub(crate) async fn record(
                 &intent.scope.as_str(),
                 &ip,
                 intent.call.region(),
-                &intent.office,
+                &notes.office,
                 &request_id,
                 &intent.key,
                 &intent.operation,

@@ -62,12 +62,12 @@ impl Db {
         region: Option<&RegionTag>,
     ) -> Result<Option<Receipt>, SystemError> {
         let id = keys::write_id(principal, key);
-        let regions: Vec<&RegionTag> =
-            region.map_or_else(|| self.regions().iter().collect(), |r| vec![r]);
+        let regions = region.map_or_else(|| self.regions().to_vec(), |region| vec![region.clone()]);
         let spec = self.keys_spec("get_write", region);
+        let key = key.clone();
         let read = self
-            .read(call, spec, async |session: &Session| {
-                find_receipt(session, &regions, id, key).await
+            .read(call, spec, async move |session: &Session| {
+                find_receipt(session, &regions, id, &key).await
             })
             .await?;
         Ok(read.value)
@@ -119,7 +119,7 @@ impl Db {
         session.warm(keys::VOID).await?;
         let id = keys::write_id(void.principal, void.key);
         *sent_at = Some(self.clock().now());
-        let regions = [void.home];
+        let regions = [void.home.clone()];
         // One statement, hence one transaction; an attempt of the write that is about to COMMIT is waited for.
         let (inserted, found, at) = join3(
             keys::insert_void(&session, void),
@@ -151,9 +151,10 @@ impl Db {
             .map(|key| keys::write_id(principal, key))
             .collect();
         let spec = self.keys_spec("verify_writes", None);
+        let regions = self.regions().to_vec();
         let read = self
-            .read(call, spec, async |session: &Session| {
-                count_effects(session, self.regions(), &ids).await
+            .read(call, spec, async move |session: &Session| {
+                count_effects(session, &regions, &ids).await
             })
             .await?;
         Ok(read.value)
@@ -173,7 +174,7 @@ impl Db {
 /// The committed one first: a key used for two offices has a row in each home.
 async fn find_receipt(
     session: &Session,
-    regions: &[&RegionTag],
+    regions: &[RegionTag],
     id: Uuid,
     key: &IdempotencyKey,
 ) -> Result<Option<Receipt>, DbError> {

@@ -23,6 +23,7 @@ pub struct Txn<'c> {
 #[derive(Debug)]
 pub(crate) struct Notes {
     pub(crate) now: Timestamp,
+    pub(crate) office: Option<OfficeCode>,
     pub(crate) events: Vec<Event>,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
@@ -47,6 +48,7 @@ impl<'c> Txn<'c> {
     pub(crate) fn new(session: &'c Session, intent: &'c Intent) -> Self {
         let notes = Notes {
             now: intent.call.received_at(),
+            office: intent.office.clone(),
             events: Vec::new(),
             before: None,
             after: None,
@@ -85,6 +87,11 @@ impl<'c> Txn<'c> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.notes().now
+    }
+
+    /// Names the office written to, where only the row told it: whoever loses it sees no replay.
+    pub fn belongs_to(&self, office: &OfficeCode) {
+        self.notes().office = Some(office.clone());
     }
 
     /// Stores an event with the effect.
