@@ -74,6 +74,33 @@ async fn hard_case_08_a_connection_lost_before_commit_is_not_counted_as_a_retry(
     assert_one_effect(&test, "lamp").await;
 }
 
+/// The record fails on a key row that came in between; COMMIT, sent along with it, answers Ok and was a ROLLBACK.
+#[tokio::test]
+async fn hard_case_01_commit_behind_a_failed_record_is_not_believed() {
+    let test = test_db().await;
+    let db = test.db();
+    let ended: Ended = db
+        .write(create_intent(&db, "key-00001"), async |txn: &Txn<'_>| {
+            let reply = insert_thing(txn, "outer").await?;
+            let other = intent(&request(&db), "create_other_thing", "key-00001");
+            create(&db, other, "inner").await.ok();
+            Ok(reply)
+        })
+        .await;
+    assert!(
+        matches!(ended, Err(OpError::Common(Common::KeyReused))),
+        "{ended:?}"
+    );
+    assert_eq!(
+        test.query("SELECT name FROM things.things").await,
+        [[Some("inner".to_owned())]]
+    );
+    assert_eq!(
+        test.count("SELECT count(*) FROM platform.audit_log").await,
+        1
+    );
+}
+
 /// The fault that finds the bugs: it happened, and nobody was told.
 #[tokio::test]
 async fn hard_case_02_a_commit_whose_answer_is_lost_is_found_by_its_key_row() {
