@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read as _},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -16,7 +13,7 @@ use platform_db::{Db, DbConfig, Directory, SchemaError};
 use platform_http::{HttpConfig, ServiceParts, System, Verifier};
 use platform_runtime::{Shutdown, Tasks, telemetry};
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, runtime::Builder};
+use tokio::{net::TcpListener, runtime::Builder, sync::watch};
 use topology::Topology;
 use world::{issuer::AUDIENCE, setup};
 
@@ -32,6 +29,10 @@ const MAX_CLOCK_OFFSET: Duration = Duration::from_millis(500);
 
 /// How often a database that cannot be used yet is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long `/readyz` waits for a first look at the database, so that a server is ready as soon as it can be, and not
+/// only when it is asked for the second time.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// After the last request: metrics, logs, and the database's goodbyes.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -64,7 +65,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     }
     let mut registry = Registry::default();
     let db = open(&args, &topology, &mut registry)?;
-    let usable = Arc::new(AtomicBool::new(false));
+    let (usable, is_usable) = watch::channel(false);
     let verifier = Verifier::new(
         args.jwks.clone(),
         args.issuer.clone(),
@@ -75,7 +76,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         config(&args, &shutdown, &tasks),
         ServiceParts {
             verifier,
-            readiness: readiness(&db, &usable),
+            readiness: readiness(&db, is_usable),
             registry,
             systems: compose(args.systems, &db, &topology, &args.region, &args.peers)?,
         },
@@ -243,12 +244,13 @@ fn peers(
     ))
 }
 
-fn readiness(db: &Db, usable: &Arc<AtomicBool>) -> platform_http::Readiness {
-    let (db, usable) = (db.clone(), Arc::clone(usable));
+fn readiness(db: &Db, usable: watch::Receiver<bool>) -> platform_http::Readiness {
+    let db = db.clone();
     platform_http::readiness(move || {
-        let (db, usable) = (db.clone(), Arc::clone(&usable));
+        let (db, mut usable) = (db.clone(), usable.clone());
         async move {
-            if !usable.load(Ordering::Acquire) {
+            let look = usable.wait_for(|usable| *usable);
+            if !matches!(tokio::time::timeout(FIRST_LOOK, look).await, Ok(Ok(_))) {
                 return Err("the database is not migrated, or was never reached".into());
             }
             db.ping().await.map_err(|error| error.to_string())
@@ -257,12 +259,12 @@ fn readiness(db: &Db, usable: &Arc<AtomicBool>) -> platform_http::Readiness {
 }
 
 /// Ends when the database is one that this build knows; fails when it is one that it does not.
-async fn check_schema(db: &Db, usable: &AtomicBool) -> Result<(), Failure> {
+async fn check_schema(db: &Db, usable: &watch::Sender<bool>) -> Result<(), Failure> {
     let mut told = String::new();
     loop {
         let refusal = match db.check_schema(&setup::systems()).await {
             Ok(()) => {
-                usable.store(true, Ordering::Release);
+                usable.send_replace(true);
                 tracing::info!("database.usable");
                 return Ok(());
             }
