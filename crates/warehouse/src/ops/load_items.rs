@@ -53,7 +53,8 @@ pub enum LoadError {
 }
 
 /// Loads at most [`BATCH_ITEMS`] items, each made of one each, in one transaction, and answers how many were new.
-/// `batch` names the load: the same items under the same name are loaded once, whatever happens to the answer.
+/// `batch` names the load: the same items under the same name are loaded once, whatever happens to the answer, and
+/// a repeat finds nothing new.
 ///
 /// # Errors
 /// [`LoadError`]; then none of the batch was loaded.
@@ -64,6 +65,7 @@ pub async fn load_items(
 ) -> Result<u64, LoadError> {
     check(&new)?;
     let intent = intent(db, batch);
+    let call = intent.call.clone();
     let reply = db
         .write(intent, async move |txn| {
             let now = txn.now();
@@ -84,6 +86,9 @@ pub async fn load_items(
         })
         .await
         .map_err(|error| LoadError::Write(Box::new(error)))?;
+    if call.facts().replayed {
+        return Ok(0);
+    }
     Ok(reply.body.and_then(|count| count.parse().ok()).unwrap_or(0))
 }
 
