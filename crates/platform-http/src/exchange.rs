@@ -41,6 +41,8 @@ pub(crate) struct Notes {
 pub(crate) struct Operation {
     /// Its id: `create_item`.
     pub(crate) id: String,
+    /// In capitals.
+    pub(crate) method: String,
     /// Names of its query parameters.
     pub(crate) query: Vec<String>,
 }

@@ -61,8 +61,8 @@ pub(crate) fn merge(systems: Vec<System>) -> (Router, Value) {
     (routes, document)
 }
 
-/// What the pipeline needs of the document: ids and query parameters, by method and route.
-pub(crate) fn operations(document: &Value) -> HashMap<(String, String), Arc<Operation>> {
+/// What the pipeline needs of the document, by route.
+pub(crate) fn operations(document: &Value) -> HashMap<String, Vec<Arc<Operation>>> {
     let mut operations = HashMap::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in item.as_object().into_iter().flatten() {
@@ -82,8 +82,15 @@ pub(crate) fn operations(document: &Value) -> HashMap<(String, String), Arc<Oper
                 .as_str()
                 .unwrap_or("none")
                 .to_owned();
-            let key = (method.to_ascii_uppercase(), path.clone());
-            operations.insert(key, Arc::new(Operation { id, query }));
+            let operation = Operation {
+                id,
+                method: method.to_ascii_uppercase(),
+                query,
+            };
+            operations
+                .entry(path.clone())
+                .or_insert_with(Vec::new)
+                .push(Arc::new(operation));
         }
     }
     operations

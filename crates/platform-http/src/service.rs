@@ -85,7 +85,8 @@ pub(crate) struct Shared {
     pub(crate) newest: Newest,
     pub(crate) systems: Vec<&'static str>,
     pub(crate) openapi: Vec<u8>,
-    operations: HashMap<(String, String), Arc<Operation>>,
+    /// By route.
+    operations: HashMap<String, Vec<Arc<Operation>>>,
 }
 
 impl fmt::Debug for Shared {
@@ -104,8 +105,9 @@ impl Shared {
             "HEAD" => "GET",
             method => method,
         };
-        self.operations
-            .get(&(method.to_owned(), path.to_owned()))
+        let mut of_route = self.operations.get(path)?.iter();
+        of_route
+            .find(|operation| operation.method == method)
             .cloned()
     }
 }
@@ -113,9 +115,11 @@ impl Shared {
 impl Shared {
     /// The methods of a route, for `Allow`. The routes beside the API have GET only.
     pub(crate) fn allowed(&self, route: Option<&MatchedPath>) -> String {
-        let route = route.map_or("", MatchedPath::as_str);
-        let of_route = self.operations.keys().filter(|(_, path)| path == route);
-        let mut methods: Vec<&str> = of_route.map(|(method, _)| method.as_str()).collect();
+        let of_route = route.and_then(|route| self.operations.get(route.as_str()));
+        let of_route = of_route.into_iter().flatten();
+        let mut methods: Vec<&str> = of_route
+            .map(|operation| operation.method.as_str())
+            .collect();
         if methods.is_empty() || methods.contains(&"GET") {
             methods.extend(["GET", "HEAD"]);
         }

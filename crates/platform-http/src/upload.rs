@@ -18,6 +18,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
 
+/// A client that sends nothing for so long waits for the answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Clones share one body.
 #[derive(Debug, Clone)]
 pub(crate) struct Upload(Arc<Inner>);
@@ -36,7 +39,7 @@ impl Upload {
         }))
     }
 
-    /// Reads and drops what is left, at most `max` bytes and `patience`. A body that the client only sends when told
+    /// Reads and drops what is left: at most `max` bytes, for `patience`, and not from a client that pauses. A body that the client only sends when told
     /// to (`waits`: `Expect: 100-continue`) is left alone unless that has happened.
     pub(crate) async fn drain(mut self, max: usize, patience: Duration, waits: bool) {
         if self.is_end_stream() || (waits && !self.0.begun.load(Ordering::Relaxed)) {
@@ -44,7 +47,7 @@ impl Upload {
         }
         let work = async {
             let mut dropped = 0;
-            while let Some(Ok(frame)) = self.frame().await {
+            while let Ok(Some(Ok(frame))) = tokio::time::timeout(PAUSE, self.frame()).await {
                 dropped += frame.data_ref().map_or(0, Bytes::len);
                 if dropped > max {
                     break;

@@ -129,6 +129,38 @@ async fn a_chunked_body_is_counted_as_it_comes() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_until_the_deadline() {
+    let server =
+        Server::start(|setup| setup.config.limits.deadline = Duration::from_millis(100)).await;
+    let head = raw("POST", "/v1/things", KEY, "x")
+        .trim_end_matches('x')
+        .to_owned();
+    let answer = server.talk(head.as_bytes()).await;
+    assert_contract(&answer, 504, "deadline_exceeded");
+    assert!(answer.contains("\"effect\":\"none\""), "{answer}");
+    // Who is refused at once need not wait for the body either.
+    let answer = server
+        .talk(head.replace("/v1/things", "/v1/nowhere").as_bytes())
+        .await;
+    assert_contract(&answer, 404, "not_found");
+}
+
+#[tokio::test]
+async fn odd_request_targets_are_answered() {
+    let server = Server::start(|_| {}).await;
+    for (method, target, statuses) in [
+        ("OPTIONS", "*", &[204, 404][..]),
+        ("CONNECT", "example.org:443", &[404, 405]),
+        ("GET", "http://example.org/v1/public", &[200]),
+        ("GET", "//v1//public", &[404]),
+        ("GET", "/v1/../etc/passwd", &[404]),
+    ] {
+        let (status, ..) = split(&server.talk(raw(method, target, "", "").as_bytes()).await);
+        assert!(statuses.contains(&status), "{method} {target}: {status}");
+    }
+}
+
+#[tokio::test]
 async fn hard_case_30_a_slow_head_is_cut_off() {
     let server =
         Server::start(|setup| setup.config.limits.head_timeout = Duration::from_millis(100)).await;
