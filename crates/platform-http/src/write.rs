@@ -140,6 +140,10 @@ impl<S: Send + Sync> FromRequest<S> for JsonRequest {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let exchange = Exchange::of(&parts)?;
+        if dry_run(&parts)? {
+            // Whatever the document says: what cannot be rehearsed must not be done instead.
+            query::refuse_unknown(Some("dry_run"), &[])?;
+        }
         let body = read_json(&parts, body, &exchange).await?;
         Ok(Self { exchange, body })
     }
@@ -310,3 +314,59 @@ fn check_type(parts: &Parts, empty: bool) -> Result<(), Problem> {
 }
 
 const MERGE_PATCH: &str = "application/merge-patch+json";
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::Body,
+        extract::{FromRequest as _, Request},
+    };
+    use http::Method;
+    use kernel::{Call, Clock, RegionTag, RequestId, call::CallStart};
+
+    use super::*;
+    use crate::{
+        HttpConfig, JwksSource, ServiceParts, Verifier, readiness,
+        service::{Service, service},
+    };
+
+    fn empty() -> Service {
+        let config = HttpConfig::new(RegionTag::global(), "test");
+        let source = JwksSource::File("none".into());
+        service(
+            config,
+            ServiceParts {
+                verifier: Verifier::new(source, "issuer", "meridian", Clock::System),
+                readiness: readiness(|| std::future::ready(Ok(()))),
+                registry: prometheus_client::registry::Registry::default(),
+                systems: Vec::new(),
+            },
+        )
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_rehearsed_is_not_done_instead() {
+        let shared = empty().shared;
+        let read = async |path: &str| {
+            let call = Call::start(CallStart {
+                id: RequestId::random(RegionTag::global()),
+                region: RegionTag::global(),
+                client: None,
+                traceparent: None,
+                received_at: Clock::System.now(),
+                budget: std::time::Duration::from_secs(10),
+            });
+            let mut request = Request::post(path).body(Body::empty()).unwrap();
+            let exchange = Exchange::new(std::sync::Arc::clone(&shared), call, Method::POST);
+            request.extensions_mut().insert(exchange);
+            let read = JsonRequest::from_request(request, &()).await;
+            read.map(|_| ())
+                .map_err(|error| error.problem().kind().code)
+        };
+        assert_eq!(read("/v1/writes/key-00001/void").await, Ok(()));
+        assert_eq!(
+            read("/v1/writes/key-00001/void?dry_run=true").await,
+            Err("unknown_parameter")
+        );
+    }
+}

@@ -11,6 +11,7 @@ mod checks;
 mod connections;
 mod harness;
 mod limits;
+mod logs;
 mod probes;
 mod problems;
 mod reads;
