@@ -84,7 +84,7 @@ impl OfficeView {
             status,
             location: (status == 201).then(|| Self::path(&office.code)),
             version: Some(office.version),
-            body: Some(json(&Self::from(office)).to_string()),
+            body: serde_json::to_string(&Self::from(office)).ok(),
             effect_ids: vec![office.code.to_string()],
         }
     }

@@ -4,11 +4,13 @@
     reason = "a test without its fixture has failed, and says why"
 )]
 
+pub mod app;
 mod call;
 pub mod db;
 pub mod proxy;
 pub mod server;
 
+pub use app::{Answer, TestApp};
 pub use call::{call, call_with_budget, eventually, intent};
 pub use db::TestDb;
 pub use proxy::Proxy;

@@ -167,10 +167,10 @@ impl LocationView {
 
 /// JSON of a view: plain structs of text and numbers always serialize.
 pub(crate) fn json_text<T: Serialize>(view: &T) -> String {
-    json(view).to_string()
+    serde_json::to_string(view).unwrap_or_default()
 }
 
-/// As [`json_text`], as a value.
+/// JSON of a view, as a value.
 pub(crate) fn json<T: Serialize>(view: &T) -> serde_json::Value {
     serde_json::to_value(view).unwrap_or_default()
 }

@@ -1,0 +1,229 @@
+//! Whole systems behind the HTTP contract, without a socket: requests go through the router.
+
+use std::sync::LazyLock;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
+use http_body_util::BodyExt as _;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use kernel::{Clock, Role};
+use platform_http::{HttpConfig, JwksSource, ServiceParts, System, Verifier};
+use prometheus_client::registry::Registry;
+use rand::Rng as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::call::tag;
+
+const ISSUER: &str = "https://issuer.test";
+const KEY_ID: &str = "test-1";
+
+/// One key for all tests of a process.
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&[7; 32]));
+
+/// The systems of one process.
+#[derive(Debug, Clone)]
+pub struct TestApp {
+    router: Router,
+}
+
+/// One request in the making.
+#[derive(Debug)]
+pub struct TestRequest {
+    router: Router,
+    parts: axum::http::request::Builder,
+    body: Body,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body, JSON or null.
+    pub body: Value,
+}
+
+impl TestApp {
+    /// These systems as `region` serves them.
+    #[must_use]
+    pub fn new(region: &str, systems: Vec<System>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("jwks.json");
+        let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": x});
+        std::fs::write(&path, json!({"keys": [key]}).to_string()).expect("a file");
+        // The keys are read once and kept; their folder lives as long as the process' tests.
+        let _ = folder.keep();
+        let config = HttpConfig::new(tag(region), "test");
+        let verifier = Verifier::new(JwksSource::File(path), ISSUER, "meridian", Clock::System);
+        let parts = ServiceParts {
+            verifier,
+            readiness: platform_http::readiness(async || Ok(())),
+            registry: Registry::default(),
+            systems,
+        };
+        Self {
+            router: platform_http::service(config, parts).router(),
+        }
+    }
+
+    /// A request with the token of a manager of every office.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> TestRequest {
+        self.request_as(&token(Role::Manager, &["*"]), method, path)
+    }
+
+    /// A request with this token.
+    #[must_use]
+    pub fn request_as(&self, token: &str, method: Method, path: &str) -> TestRequest {
+        let parts = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {token}"));
+        TestRequest {
+            router: self.router.clone(),
+            parts,
+            body: Body::empty(),
+        }
+    }
+
+    /// GET as a manager.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path).send().await
+    }
+
+    /// POST as a manager, under a new key.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::POST, path)
+            .key(&new_key())
+            .json(&body)
+            .send()
+            .await
+    }
+
+    /// PATCH as a manager, of this version.
+    pub async fn patch(&self, path: &str, version: i64, body: Value) -> Answer {
+        let request = self.request(Method::PATCH, path);
+        request
+            .header("if-match", &format!("\"{version}\""))
+            .json(&body)
+            .send()
+            .await
+    }
+}
+
+impl TestRequest {
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.parts = self.parts.header(name, value);
+        self
+    }
+
+    /// Adds an idempotency key.
+    #[must_use]
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    /// Sets a JSON body.
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = Body::from(body.to_string());
+        self.header("content-type", "application/json")
+    }
+
+    /// Sends it.
+    pub async fn send(self) -> Answer {
+        let request = self.parts.body(self.body).expect("a request");
+        let response = match self.router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+}
+
+impl Answer {
+    /// A header's value, empty if it is not there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+    }
+
+    /// Status and problem code (or null).
+    #[must_use]
+    pub fn problem(&self) -> (u16, &str) {
+        (
+            self.status.as_u16(),
+            self.body["code"].as_str().unwrap_or(""),
+        )
+    }
+
+    /// Pointers of the broken rules of a 422.
+    #[must_use]
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
+        errors
+            .iter()
+            .filter_map(|error| error["pointer"].as_str())
+            .collect()
+    }
+
+    /// `version` of the body.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.body["version"].as_i64().unwrap_or(0)
+    }
+}
+
+/// A token of a role, named after it, for these offices; `*` alone for all.
+#[must_use]
+pub fn token(role: Role, offices: &[&str]) -> String {
+    let now = Clock::System.now().as_millis() / 1000;
+    let scope: Vec<&str> = role
+        .scopes()
+        .into_iter()
+        .map(kernel::Scope::as_str)
+        .collect();
+    let offices = if offices == ["*"] {
+        json!("*")
+    } else {
+        json!(offices)
+    };
+    let claims = json!({
+        "iss": ISSUER, "aud": "meridian", "sub": format!("test:{}", role.as_str()),
+        "scope": scope.join(" "), "offices": offices, "iat": now, "exp": now + 600,
+    });
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(KEY_ID.into());
+    let der = KEY.to_pkcs8_der().expect("a key");
+    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_bytes()))
+        .expect("a token")
+}
+
+/// A key that no other write has.
+#[must_use]
+pub fn new_key() -> String {
+    format!("test-{:032x}", rand::rng().random::<u128>())
+}
