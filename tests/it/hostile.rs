@@ -78,7 +78,6 @@ async fn what_is_not_json_is_malformed() {
     );
     for text in [
         "{",
-        "",
         "nul",
         "{\"sku\": 1,}",
         "{'sku': 1}",
@@ -115,7 +114,8 @@ async fn the_wrong_types_are_named() {
     }
     refuse_member(&api, "prices", json!("10 EUR")).await;
     refuse_member(&api, "prices", json!([1])).await;
-    for body in ["[]", "7", "\"item\"", "null", "true"] {
+    // No body is an empty object, which lacks what is required.
+    for body in ["", "[]", "7", "\"item\"", "null", "true"] {
         refuse(&api, body, "application/json", 422, "validation_failed").await;
     }
 }

@@ -32,18 +32,21 @@ pub(crate) fn find_or_install() -> Result<PathBuf> {
     if let Some(bin) = find() {
         return Ok(bin);
     }
-    let mut tried = Vec::new();
+    let mut tried: Vec<&str> = Vec::new();
     for (name, install) in INSTALLERS {
         match install() {
             Ok(Some(bin)) => return Ok(bin),
             Ok(None) => {}
-            Err(error) => tried.push(format!("{name}: {error:#}")),
+            Err(error) => {
+                eprintln!("{name}: {error:#}");
+                tried.push(name);
+            }
         }
     }
     bail!(
-        "there is no PostgreSQL server on this machine. Install it and run this again:\n  {}\n{}",
+        "there is no PostgreSQL server on this machine. Install it and run this again:\n  {}\n(failed: {})",
         install_line(),
-        tried.join("\n")
+        tried.join(", ")
     )
 }
 
