@@ -214,17 +214,21 @@ impl Reading<'_> {
         };
         let remote = self.db.is_remote(&self.spec.home);
         let session = Session::shared(Arc::clone(&shared), self.call, remote);
-        let value = if self.db.time().now().is_some() {
-            work(&session).await
+        let begins_walk = self.shape == Shape::Page && self.spec.snapshot.is_none();
+        let (value, asked) = if self.db.time().now().is_some() && !begins_walk {
+            (work(&session).await, None)
         } else {
             // The sample is carried to the end of the work, wherever it was taken in between.
-            join(work(&session), self.db.time().ask(&session)).await.0
+            let (value, asked) = join(work(&session), self.db.time().ask(&session)).await;
+            (value, asked.ok())
         };
         watch.judge(value.as_ref().err());
-        Ok(Read {
-            value: value?,
-            at: self.db.time_bound(),
-        })
+        // A walk's snapshot is the time behind its first statement, to the millisecond: what is carried forward
+        // runs ahead, and would let in rows made after the page.
+        let at = asked
+            .filter(|_| begins_walk)
+            .unwrap_or_else(|| self.db.time_bound());
+        Ok(Read { value: value?, at })
     }
 
     /// In a read-only transaction on a connection of its own.

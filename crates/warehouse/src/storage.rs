@@ -32,3 +32,17 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
         .chain(locations::STATEMENTS)
         .copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::TestDb;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_statement_scans_a_whole_table() {
+        let db = TestDb::new(&[crate::migrations()]).await;
+        for sql in super::statements() {
+            let plan = db.explain(sql).await;
+            assert!(!plan.contains("Seq Scan"), "{sql}\n{plan}");
+        }
+    }
+}

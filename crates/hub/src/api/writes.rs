@@ -93,6 +93,7 @@ pub(super) struct VoidQuery {
 
 /// Makes certain at once: either the write was done, and this is its receipt, or it never will be.
 #[utoipa::path(post, path = "/v1/writes/{key}/void", operation_id = "void_write", tag = "writes",
+    extensions(("x-keyless" = json!(true))),
     params(("key" = String, Path, description = "Idempotency key of the write.", example = "order-2026-0001"),
         VoidQuery),
     responses((status = 200, description = "The receipt: `void` or `committed`.", body = ReceiptView)),
@@ -136,6 +137,7 @@ pub(super) async fn void_write(
 
 /// Counts, for each key that the caller holds to be acknowledged, how often its write was done.
 #[utoipa::path(post, path = "/v1/writes/verify", operation_id = "verify_writes", tag = "writes",
+    extensions(("x-keyless" = json!(true))),
     request_body = bodies::VerifyBody,
     responses((status = 200, description = "Effects per key, and their sums.", body = Verification)),
     security(("bearer" = [])))]

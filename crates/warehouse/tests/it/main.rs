@@ -1,0 +1,46 @@
+//! The warehouse through its router, on a real PostgreSQL.
+
+mod faults;
+mod items;
+mod locations;
+mod prices;
+
+use platform_db::{Db, Directory};
+use testkit::{TestApp, TestDb};
+
+/// The warehouse as `region` serves it, over a database of its own with the offices `ber` (eu1) and `nyc` (us1).
+struct Warehouse {
+    db: TestDb,
+}
+
+impl Warehouse {
+    async fn new() -> Self {
+        let db = TestDb::new(&[warehouse::migrations()]).await;
+        for (code, region) in [("ber", "eu1"), ("nyc", "us1")] {
+            db.query(&format!(
+                "INSERT INTO platform.offices (code, name, country, city, time_zone, currency, latitude, longitude, \
+                     home_region, default_location, default_tax_rate_bp, status, version, created_at, updated_at) \
+                 VALUES ('{code}', '{code}', 'DE', 'City', 'Europe/Berlin', 'EUR', 1, 1, '{region}', '{code}-main', \
+                     1900, 'active', 1, now(), now())"
+            ))
+            .await;
+        }
+        Self { db }
+    }
+
+    fn in_region(&self, region: &str) -> TestApp {
+        app(self.db.db_in(region), region)
+    }
+
+    fn app(&self) -> TestApp {
+        self.in_region("eu1")
+    }
+}
+
+fn app(db: Db, region: &str) -> TestApp {
+    let directory = Directory::new(db.clone());
+    TestApp::new(
+        region,
+        vec![warehouse::system(warehouse::App { db, directory })],
+    )
+}
