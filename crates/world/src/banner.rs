@@ -16,7 +16,7 @@ use crate::state::WorldFile;
 pub(crate) struct Banner<'a> {
     pub(crate) world: &'a WorldFile,
     pub(crate) topology: &'a Topology,
-    /// This binary.
+    /// This binary as the user would type it.
     pub(crate) exe: &'a Path,
     /// The state folder as the user named it.
     pub(crate) state: &'a Path,

@@ -42,6 +42,8 @@ pub struct UpOptions {
     pub log: String,
     /// This binary.
     pub exe: PathBuf,
+    /// This binary as the user would type it.
+    pub typed: PathBuf,
 }
 
 /// The first region's port.

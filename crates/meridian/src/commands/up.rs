@@ -25,6 +25,11 @@ pub(crate) fn run(args: UpArgs) -> Result<(), Failure> {
 fn options(args: UpArgs) -> Result<UpOptions, Failure> {
     let exe = env::current_exe()
         .map_err(|error| Failure::new(FAILED, format!("could not find this program: {error}")))?;
+    // A name without a slash was found on the PATH; any other names the binary from here, links unresolved.
+    let typed = env::args_os().next().map(PathBuf::from);
+    let typed = typed
+        .filter(|typed| typed.components().count() > 1)
+        .unwrap_or_else(|| exe.clone());
     let regions = match args.regions {
         Some(folder) => Some(absolute(folder)?),
         None => regions_here(),
@@ -45,6 +50,7 @@ fn options(args: UpArgs) -> Result<UpOptions, Failure> {
             .map_or_else(|| world::up::QUOTA.to_owned(), |quota| quota.to_string()),
         log: args.log,
         exe,
+        typed,
     })
 }
 
