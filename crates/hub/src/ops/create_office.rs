@@ -60,7 +60,8 @@ pub(crate) async fn create_office(
     intent: Intent,
     command: Result<CreateOffice, Invalid>,
 ) -> Result<Reply, OpError<CreateOfficeError>> {
-    db.write(intent, async move |txn| {
+    let code = command.as_ref().ok().map(|command| command.code.clone());
+    let written = db.write(intent, async move |txn| {
         let command = command.clone()?;
         if !txn.intent().principal.offices.allow(&command.code) {
             return Err(Common::OfficeForbidden {
@@ -109,6 +110,13 @@ pub(crate) async fn create_office(
         .await?;
         txn.audit(None, Some(json(&OfficeView::from(&office))));
         Ok::<_, TxError<_>>(OfficeView::reply(201, &office))
+    });
+    written.await.map_err(|error| match (error, code) {
+        (OpError::Refused(CreateOfficeError::CodeTaken), Some(code)) => {
+            OpError::Common(Common::AlreadyExists {
+                location: Some(OfficeView::path(&code)),
+            })
+        }
+        (error, _) => error,
     })
-    .await
 }

@@ -1,0 +1,62 @@
+//! The hub through its router, on a real PostgreSQL.
+
+mod document;
+mod nearest;
+mod offices;
+mod writes;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use platform_db::{Db, Directory};
+use platform_http::System;
+use testkit::{TestApp, TestDb};
+use topology::Topology;
+
+/// Hub and warehouse of every region over a database of its own, with the offices of `regions/offices.yaml`.
+struct Company {
+    db: TestDb,
+    topology: Arc<Topology>,
+}
+
+impl Company {
+    async fn new() -> Self {
+        let db = TestDb::new(&[warehouse::migrations()]).await;
+        let topology = Arc::new(Topology::embedded());
+        hub::load_offices(&db.db(), &topology).await.unwrap();
+        Self { db, topology }
+    }
+
+    fn in_region(&self, region: &str) -> TestApp {
+        TestApp::new(region, systems(&self.db.db_in(region), &self.topology))
+    }
+
+    fn app(&self) -> TestApp {
+        self.in_region("eu1")
+    }
+}
+
+fn systems(db: &Db, topology: &Arc<Topology>) -> Vec<System> {
+    let directory = Directory::new(db.clone());
+    let names = vec!["warehouse".to_owned(), "hub".to_owned()];
+    // Port 1 refuses: the other regions are down.
+    let urls: BTreeMap<_, _> = topology
+        .tags()
+        .into_iter()
+        .map(|tag| (tag, "http://127.0.0.1:1".to_owned()))
+        .collect();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let peers = hub::Peers::new(db.region().clone(), names, urls, db.clone(), client);
+    vec![
+        warehouse::system(warehouse::App {
+            db: db.clone(),
+            directory: directory.clone(),
+        }),
+        hub::system(hub::App {
+            db: db.clone(),
+            directory,
+            topology: Arc::clone(topology),
+            peers,
+        }),
+    ]
+}
