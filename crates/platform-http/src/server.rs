@@ -115,6 +115,9 @@ fn connect(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client that sends a whole request and hangs up has still sent it: without this, the end of
+        // its stream ends the connection before the body was read, and the write with it.
+        .half_close(true)
         .header_read_timeout(limits.idle_timeout)
         .max_headers(HEADERS_CEILING)
         .max_buf_size(HEAD_CEILING)
