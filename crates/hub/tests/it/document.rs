@@ -42,7 +42,7 @@ async fn the_merged_document_has_no_faults_and_every_system() {
         parameters
             .into_iter()
             .flatten()
-            .filter(|p| p["name"] == "Idempotency-Key")
+            .filter(|p| p["$ref"] == "#/components/parameters/IdempotencyKey")
             .collect()
     };
     assert!(

@@ -1,5 +1,7 @@
 //! The hub through its router, on a real PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 mod document;
 mod nearest;
 mod offices;
