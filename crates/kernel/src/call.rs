@@ -187,11 +187,26 @@ impl fmt::Display for Freshness {
             Self::Strong { home } => {
                 return write!(f, "strong;max_ms=0;home=\"{home}\"");
             }
-            Self::Follower { as_of, max_ms, home } => ("follower", as_of, max_ms, home),
-            Self::Cache { as_of, max_ms, home } => ("cache", as_of, max_ms, home),
-            Self::Snapshot { as_of, max_ms, home } => ("snapshot", as_of, max_ms, home),
+            Self::Follower {
+                as_of,
+                max_ms,
+                home,
+            } => ("follower", as_of, max_ms, home),
+            Self::Cache {
+                as_of,
+                max_ms,
+                home,
+            } => ("cache", as_of, max_ms, home),
+            Self::Snapshot {
+                as_of,
+                max_ms,
+                home,
+            } => ("snapshot", as_of, max_ms, home),
         };
-        write!(f, "{kind};as_of=\"{as_of}\";max_ms={max_ms};home=\"{home}\"")
+        write!(
+            f,
+            "{kind};as_of=\"{as_of}\";max_ms={max_ms};home=\"{home}\""
+        )
     }
 }
 

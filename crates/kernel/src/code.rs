@@ -109,7 +109,9 @@ impl CurrencyCode {
 fn is_place_code(text: &str) -> bool {
     matches!(text.len(), 2..=32)
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn exponent_of(text: &str) -> Option<u8> {
@@ -121,7 +123,10 @@ fn exponent_of(text: &str) -> Option<u8> {
 
 /// ISO 4217 list one, less funds, metals and testing codes, by exponent.
 const CURRENCIES: &[(u8, &str)] = &[
-    (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"),
+    (
+        0,
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    ),
     (3, "BHD IQD JOD KWD LYD OMR TND"),
     (
         2,
@@ -153,7 +158,16 @@ mod tests {
         for good in ["be", "ber", "ber-main", &"a".repeat(32)] {
             assert!(good.parse::<OfficeCode>().is_ok(), "{good}");
         }
-        for bad in ["", "b", "Ber", "1er", "-er", "bér", "ber_main", &"a".repeat(33)] {
+        for bad in [
+            "",
+            "b",
+            "Ber",
+            "1er",
+            "-er",
+            "bér",
+            "ber_main",
+            &"a".repeat(33),
+        ] {
             assert!(bad.parse::<OfficeCode>().is_err(), "{bad}");
         }
     }
@@ -162,7 +176,10 @@ mod tests {
     fn the_lists_are_whole() {
         assert_eq!(COUNTRIES.split_ascii_whitespace().count(), 249);
         let exponent = |code: &str| code.parse::<CurrencyCode>().unwrap().exponent();
-        assert_eq!((exponent("EUR"), exponent("JPY"), exponent("KWD")), (2, 0, 3));
+        assert_eq!(
+            (exponent("EUR"), exponent("JPY"), exponent("KWD")),
+            (2, 0, 3)
+        );
         assert!("eur".parse::<CurrencyCode>().is_err());
         let mut all: Vec<_> = CurrencyCode::all().collect();
         let count = all.len();

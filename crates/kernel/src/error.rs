@@ -94,7 +94,11 @@ impl Invalid {
     #[must_use]
     pub fn one(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            errors: vec![FieldError { pointer: pointer.into(), code, detail: detail.into() }],
+            errors: vec![FieldError {
+                pointer: pointer.into(),
+                code,
+                detail: detail.into(),
+            }],
         }
     }
 }

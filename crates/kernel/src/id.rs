@@ -48,7 +48,11 @@ impl<K: Kind> Id<K> {
     /// The id with these bits, homed in `region`.
     #[must_use]
     pub fn new(region: RegionTag, uuid: Uuid) -> Self {
-        Self { region, uuid, kind: PhantomData }
+        Self {
+            region,
+            uuid,
+            kind: PhantomData,
+        }
     }
 
     /// Fresh random bits: for requests only; resources derive theirs.
@@ -114,7 +118,9 @@ impl<K: Kind> FromStr for Id<K> {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = IdError { expected: K::PREFIX };
+        let error = IdError {
+            expected: K::PREFIX,
+        };
         let mut parts = text.splitn(3, '_');
         let (Some(prefix), Some(region), Some(bits)) = (parts.next(), parts.next(), parts.next())
         else {
@@ -131,7 +137,13 @@ impl<K: Kind> FromStr for Id<K> {
 
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}_{}", K::PREFIX, self.region, encode_base32(self.uuid.as_u128()))
+        write!(
+            f,
+            "{}_{}_{}",
+            K::PREFIX,
+            self.region,
+            encode_base32(self.uuid.as_u128())
+        )
     }
 }
 
@@ -143,7 +155,11 @@ impl<K: Kind> fmt::Debug for Id<K> {
 
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
-        Self { region: self.region.clone(), uuid: self.uuid, kind: PhantomData }
+        Self {
+            region: self.region.clone(),
+            uuid: self.uuid,
+            kind: PhantomData,
+        }
     }
 }
 

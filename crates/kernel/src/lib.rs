@@ -5,10 +5,10 @@ pub mod code;
 pub mod error;
 pub mod id;
 pub mod money;
-pub mod page;
-pub mod principal;
 #[cfg(feature = "openapi")]
 mod openapi;
+pub mod page;
+pub mod principal;
 #[cfg(feature = "sql")]
 mod sql;
 pub mod text;

@@ -12,7 +12,9 @@ impl AmountMinor {
     /// `None` beyond ±(2^53 − 1).
     #[must_use]
     pub fn new(minor_units: i64) -> Option<Self> {
-        (-AMOUNT_MAX..=AMOUNT_MAX).contains(&minor_units).then_some(Self(minor_units))
+        (-AMOUNT_MAX..=AMOUNT_MAX)
+            .contains(&minor_units)
+            .then_some(Self(minor_units))
     }
 
     /// Whole minor units.
@@ -28,7 +30,10 @@ mod tests {
 
     #[test]
     fn the_bound_is_what_json_keeps_exact() {
-        assert_eq!(AmountMinor::new(AMOUNT_MAX).map(AmountMinor::get), Some(9_007_199_254_740_991));
+        assert_eq!(
+            AmountMinor::new(AMOUNT_MAX).map(AmountMinor::get),
+            Some(9_007_199_254_740_991)
+        );
         assert_eq!(AmountMinor::new(AMOUNT_MAX + 1), None);
         assert_eq!(AmountMinor::new(-AMOUNT_MAX - 1), None);
         assert_eq!(AmountMinor::new(i64::MIN), None);

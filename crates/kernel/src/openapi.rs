@@ -41,7 +41,10 @@ texts! {
 
 impl<K: Kind> PartialSchema for Id<K> {
     fn schema() -> RefOr<Schema> {
-        let pattern = format!("^{}_[a-z][a-z0-9-]{{0,15}}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", K::PREFIX);
+        let pattern = format!(
+            "^{}_[a-z][a-z0-9-]{{0,15}}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$",
+            K::PREFIX
+        );
         let example = format!("{}_g_3v9kq2m8x0c7d5f1h4j6n9p2rs", K::PREFIX);
         text(&pattern, &example, "An id: kind, region, 128 bits.")
     }

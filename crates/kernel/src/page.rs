@@ -53,7 +53,9 @@ impl PageRequest {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> (Timestamp, Timestamp) {
-        let latest = to.unwrap_or(Self::END).min(self.snapshot.unwrap_or(Self::END));
+        let latest = to
+            .unwrap_or(Self::END)
+            .min(self.snapshot.unwrap_or(Self::END));
         (from.unwrap_or(Self::BEGINNING), latest)
     }
 

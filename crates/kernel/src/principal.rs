@@ -103,9 +103,19 @@ pub struct UnknownName(String);
 impl FromStr for Scope {
     type Err = UnknownName;
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        Self::ALL.iter().copied().find(|scope| scope.as_str() == text).ok_or_else(|| {
-            UnknownName(Self::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", "))
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|scope| scope.as_str() == text)
+            .ok_or_else(|| {
+                UnknownName(
+                    Self::ALL
+                        .iter()
+                        .map(|s| s.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                )
+            })
     }
 }
 
@@ -126,8 +136,13 @@ pub enum Role {
 
 impl Role {
     /// Every role there is.
-    pub const ALL: [Self; 5] =
-        [Self::Viewer, Self::Clerk, Self::Accountant, Self::Manager, Self::Operator];
+    pub const ALL: [Self; 5] = [
+        Self::Viewer,
+        Self::Clerk,
+        Self::Accountant,
+        Self::Manager,
+        Self::Operator,
+    ];
 
     /// As written on the command line.
     #[must_use]
@@ -158,7 +173,11 @@ impl Role {
             Self::Clerk => &[S::WarehouseWrite, S::SalesWrite],
             Self::Accountant => &[S::AccountingPost, S::AccountingAdmin, S::AuditRead],
             Self::Manager => {
-                return S::ALL.iter().copied().filter(|scope| *scope != S::OpsAdmin).collect();
+                return S::ALL
+                    .iter()
+                    .copied()
+                    .filter(|scope| *scope != S::OpsAdmin)
+                    .collect();
             }
             Self::Operator => &[S::AuditRead, S::OpsAdmin],
         };

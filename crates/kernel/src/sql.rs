@@ -34,7 +34,13 @@ macro_rules! text {
     )*};
 }
 
-text!(RegionTag, OfficeCode, LocationCode, CountryCode, CurrencyCode);
+text!(
+    RegionTag,
+    OfficeCode,
+    LocationCode,
+    CountryCode,
+    CurrencyCode
+);
 
 impl ToSql for IdempotencyKey {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
@@ -49,7 +55,11 @@ impl ToSql for IdempotencyKey {
 impl ToSql for Timestamp {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
         let distance = Duration::from_millis(self.as_millis().unsigned_abs());
-        let time = if self.as_millis() < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance };
+        let time = if self.as_millis() < 0 {
+            UNIX_EPOCH - distance
+        } else {
+            UNIX_EPOCH + distance
+        };
         time.to_sql(ty, out)
     }
     fn accepts(ty: &Type) -> bool {

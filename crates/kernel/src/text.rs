@@ -47,7 +47,10 @@ mod tests {
     #[test]
     fn lengths_count_scalar_values() {
         assert_eq!(check(&"😀".repeat(5), 5), Ok(()));
-        assert_eq!(check(&"😀".repeat(6), 5), Err(TextError::TooLong { max: 5 }));
+        assert_eq!(
+            check(&"😀".repeat(6), 5),
+            Err(TextError::TooLong { max: 5 })
+        );
         assert_eq!(check(" \u{a0}\t", 5), Err(TextError::Blank));
         assert_eq!(check("a\0b", 5), Err(TextError::Nul));
     }

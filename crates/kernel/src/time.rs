@@ -30,13 +30,19 @@ impl Timestamp {
     /// `self + duration`, whole milliseconds, saturating.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// `self − duration`, whole milliseconds, saturating.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// Time from `earlier` to `self`, zero if `earlier` is later.
@@ -69,7 +75,13 @@ impl FromStr for Timestamp {
             return Err(TimeError);
         }
         let timestamp: jiff::Timestamp = text.parse().map_err(|_| TimeError)?;
-        Ok(Self(timestamp.as_nanosecond().div_euclid(1_000_000).try_into().map_err(|_| TimeError)?))
+        Ok(Self(
+            timestamp
+                .as_nanosecond()
+                .div_euclid(1_000_000)
+                .try_into()
+                .map_err(|_| TimeError)?,
+        ))
     }
 }
 
@@ -151,13 +163,27 @@ mod tests {
     fn offsets_are_turned_into_utc_and_digits_are_cut() {
         let time: Timestamp = "2026-11-22T14:05:54.1209+01:00".parse().unwrap();
         assert_eq!(time.to_string(), "2026-11-22T13:05:54.120Z");
-        assert_eq!("2026-11-22T13:05:54Z".parse::<Timestamp>().unwrap().to_string(), "2026-11-22T13:05:54.000Z");
+        assert_eq!(
+            "2026-11-22T13:05:54Z"
+                .parse::<Timestamp>()
+                .unwrap()
+                .to_string(),
+            "2026-11-22T13:05:54.000Z"
+        );
     }
 
     #[test]
     fn what_is_not_rfc_3339_is_refused() {
-        for bad in ["", "2026-11-22", "2026-11-22 13:05:54Z", "2026-11-22T13:05:54", "20261122T130554Z",
-            "2026-11-22T13:05:54Z[UTC]", "2026-02-30T00:00:00Z", "now"] {
+        for bad in [
+            "",
+            "2026-11-22",
+            "2026-11-22 13:05:54Z",
+            "2026-11-22T13:05:54",
+            "20261122T130554Z",
+            "2026-11-22T13:05:54Z[UTC]",
+            "2026-02-30T00:00:00Z",
+            "now",
+        ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

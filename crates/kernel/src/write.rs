@@ -34,8 +34,14 @@ impl IdempotencyKey {
     /// [`KeyError::Malformed`].
     pub fn from_receipt(text: &str) -> Result<Self, KeyError> {
         let valid = matches!(text.len(), 8..=128)
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
-        if valid { Ok(Self(text.into())) } else { Err(KeyError::Malformed) }
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(KeyError::Malformed)
+        }
     }
 
     /// Whether this names a write that came without a key.
@@ -56,7 +62,11 @@ impl FromStr for IdempotencyKey {
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let key = Self::from_receipt(text)?;
-        if text.starts_with(Self::AUTO) { Err(KeyError::Reserved) } else { Ok(key) }
+        if text.starts_with(Self::AUTO) {
+            Err(KeyError::Reserved)
+        } else {
+            Ok(key)
+        }
     }
 }
 
@@ -151,15 +161,33 @@ mod tests {
         for good in ["12345678", "a.b_c:d-E", &"k".repeat(128)] {
             assert!(good.parse::<IdempotencyKey>().is_ok(), "{good}");
         }
-        for bad in ["", "1234567", "key with space", "schlüssel", "key#00001", &"k".repeat(129)] {
-            assert_eq!(bad.parse::<IdempotencyKey>(), Err(KeyError::Malformed), "{bad}");
+        for bad in [
+            "",
+            "1234567",
+            "key with space",
+            "schlüssel",
+            "key#00001",
+            &"k".repeat(129),
+        ] {
+            assert_eq!(
+                bad.parse::<IdempotencyKey>(),
+                Err(KeyError::Malformed),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn hard_case_06_a_clients_key_never_begins_with_auto() {
-        assert_eq!("auto:12345".parse::<IdempotencyKey>(), Err(KeyError::Reserved));
+        assert_eq!(
+            "auto:12345".parse::<IdempotencyKey>(),
+            Err(KeyError::Reserved)
+        );
         assert!(IdempotencyKey::from_receipt("auto:12345").is_ok_and(|key| key.is_auto()));
-        assert!("12345:auto".parse::<IdempotencyKey>().is_ok_and(|key| !key.is_auto()));
+        assert!(
+            "12345:auto"
+                .parse::<IdempotencyKey>()
+                .is_ok_and(|key| !key.is_auto())
+        );
     }
 }

@@ -42,10 +42,11 @@ impl OfficePatch {
 
 pub(crate) async fn update_office(
     db: &Db,
-    intent: Intent,
+    mut intent: Intent,
     code: OfficeCode,
     patch: Result<OfficePatch, Invalid>,
 ) -> Result<Reply, OpError<Never>> {
+    intent.hot.push(format!("office {code}"));
     db.write(intent, async move |txn| {
         let patch = patch.clone()?;
         let Some(office) = offices::lock(txn, &code).await? else {

@@ -27,10 +27,11 @@ impl Refusal for DeleteItemError {
 
 pub(crate) async fn delete_item(
     app: &App,
-    intent: Intent,
+    mut intent: Intent,
     id: ItemId,
     nothing: Result<(), Invalid>,
 ) -> Result<Reply, OpError<DeleteItemError>> {
+    intent.hot.push(format!("item {id}"));
     app.db
         .write(intent, async move |txn| {
             nothing.clone()?;

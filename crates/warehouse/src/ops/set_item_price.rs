@@ -30,10 +30,11 @@ impl Refusal for SetItemPriceError {}
 
 pub(crate) async fn set_item_price(
     app: &App,
-    intent: Intent,
+    mut intent: Intent,
     (id, currency): (ItemId, CurrencyCode),
     command: Result<SetItemPrice, Invalid>,
 ) -> Result<Reply, OpError<SetItemPriceError>> {
+    intent.hot.push(format!("item {id}"));
     app.db
         .write(intent, async move |txn| {
             let command = command.clone()?;

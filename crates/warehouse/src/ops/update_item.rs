@@ -13,10 +13,11 @@ use crate::{
 
 pub(crate) async fn update_item(
     app: &App,
-    intent: Intent,
+    mut intent: Intent,
     id: ItemId,
     patch: Result<ItemPatch, Invalid>,
 ) -> Result<Reply, OpError<Never>> {
+    intent.hot.push(format!("item {id}"));
     app.db
         .write(intent, async move |txn| {
             let patch = patch.clone()?;

@@ -13,10 +13,11 @@ use crate::{
 
 pub(crate) async fn update_location(
     app: &App,
-    intent: Intent,
+    mut intent: Intent,
     code: LocationCode,
     patch: Result<LocationPatch, Invalid>,
 ) -> Result<Reply, OpError<Never>> {
+    intent.hot.push(format!("location {code}"));
     app.db
         .write(intent, async move |txn| {
             let patch = patch.clone()?;

@@ -362,3 +362,36 @@ async fn a_dry_run_answers_as_the_real_one_and_leaves_nothing() {
         .await;
     assert_eq!(taken.problem(), (409, "sku_taken"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_case_07_many_writers_of_one_item_wait_in_line() {
+    let warehouse = Warehouse::new().await;
+    let app = warehouse.app();
+    let path = app
+        .post(ITEMS, lamp("LAMP-7"))
+        .await
+        .header("location")
+        .to_owned();
+    let writers = (0..64).map(|n| {
+        let request = app
+            .request(Method::PATCH, &path)
+            .header("if-match", "*")
+            .key(&new_key());
+        request.json(&json!({"name": format!("Lamp {n}")})).send()
+    });
+    for answer in futures_util::future::join_all(writers).await {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(
+            answer.header("request-cost").contains("retries=0"),
+            "{}",
+            answer.header("request-cost")
+        );
+    }
+    assert_eq!(app.get(&path).await.version(), 65);
+    let versions = "SELECT count(DISTINCT resource_version) FROM platform.events";
+    assert_eq!(
+        warehouse.db.count(versions).await,
+        65,
+        "hard case 23: versions have no gaps"
+    );
+}
