@@ -1,7 +1,7 @@
 //! What happens to every request, whatever its route: admission, deadline, panics, and the end of writes.
 //!
-//! A request that may change something runs in a task of its own, so that a client that hangs up does not cut it off in
-//! the middle; shutdown waits for these tasks.
+//! The accept loop runs a request that may change something in a task of its own, so that a client that hangs up does
+//! not cut it off in the middle; shutdown waits for these tasks.
 
 use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -64,18 +64,7 @@ pub(crate) async fn run(
         waits: parts.headers.contains_key(header::EXPECT),
     };
     let in_flight = shared.metrics.begin();
-    let safe = exchange.is_safe();
-    let work = work(exchange, head, in_flight, (parts, body), next);
-    if safe {
-        return work.await;
-    }
-    match shared.config.tasks.spawn(work).await {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!(%error, "the task of a write ended without an answer");
-            internal(true).into_response()
-        }
-    }
+    work(exchange, head, in_flight, (parts, body), next).await
 }
 
 fn start(shared: &Shared, parts: &Parts) -> Call {

@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::ConnectInfo;
-use futures_util::FutureExt as _;
+use axum::{extract::ConnectInfo, response::IntoResponse as _};
+use futures_util::{FutureExt as _, future::Either};
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -31,7 +31,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::service::Service;
+use crate::{error::internal, service::Service};
 
 /// Header fields that hyper takes; the service refuses from 65 on.
 const HEADERS_CEILING: usize = 512;
@@ -106,18 +106,30 @@ fn connect(
         due: Box::pin(tokio::time::sleep(limits.head_timeout)),
     });
     let router = service.router();
+    let writes = tasks.clone();
     let answer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         phase.set(Phase::BUSY);
         request.extensions_mut().insert(ConnectInfo(peer));
         let phase = Arc::clone(&phase);
+        let safe = request.method().is_safe();
         let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        let answer = if safe {
+            Either::Left(answer)
+        } else {
+            // Begun before the first poll: hyper reads a small body at once, finds the end of the stream
+            // behind it when the client has hung up, and drops what it has not polled yet.
+            let begun = writes.spawn(answer);
+            Either::Right(async move {
+                begun.await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "the task of a write ended without an answer");
+                    Ok(internal(true).into_response())
+                })
+            })
+        };
         answer.inspect(move |_| phase.set(Phase::IDLE))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // A client that sends a whole request and hangs up has still sent it: without this, the end of
-        // its stream ends the connection before the body was read, and the write with it.
-        .half_close(true)
         .header_read_timeout(limits.idle_timeout)
         .max_headers(HEADERS_CEILING)
         .max_buf_size(HEAD_CEILING)
