@@ -251,3 +251,22 @@ async fn every_write_has_exactly_one_effect_under_every_fault() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_case_20_a_closed_office_takes_nothing_new_in_any_region_at_once() {
+    let company = Company::new().await;
+    let (eu1, ap1) = (company.in_region("eu1"), company.in_region("ap1"));
+    let shop = |code: &str| json!({"code": code, "office": "ber", "name": "Shop", "kind": "store"});
+    let before = ap1.post("/v1/warehouse/locations", shop("ber-one")).await;
+    assert_eq!(before.status, 201, "{}", before.body);
+    let closed = eu1
+        .patch("/v1/offices/ber", 1, json!({"status": "closed"}))
+        .await;
+    assert_eq!(closed.status, 200, "{}", closed.body);
+    let after = ap1.post("/v1/warehouse/locations", shop("ber-two")).await;
+    assert_eq!(
+        (after.problem(), after.pointers()),
+        ((422, "validation_failed"), vec!["/office"])
+    );
+    assert_eq!(after.body["errors"][0]["code"], "office_closed");
+}

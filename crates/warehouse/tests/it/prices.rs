@@ -104,3 +104,23 @@ async fn hard_case_19_no_304_after_a_price_came_into_force() {
         .await;
     assert_eq!(ask().await, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_case_26_amounts_end_where_json_readers_stop_being_exact() {
+    let warehouse = Warehouse::new().await;
+    let app = warehouse.app();
+    let item = app.post("/v1/warehouse/items", lamp("LAMP-7")).await;
+    let path = format!("{}/prices/KWD", item.header("location"));
+    for (amount, expected) in [
+        ("9007199254740991", (200, "")),
+        ("9007199254740992", (422, "amount_out_of_range")),
+        ("99999999999999999999999", (422, "amount_out_of_range")),
+        ("-1", (422, "validation_failed")),
+        ("1.0", (422, "validation_failed")),
+        ("\"1\"", (422, "validation_failed")),
+    ] {
+        let body = serde_json::from_str(&format!("{{\"amount_minor\": {amount}}}")).unwrap();
+        let answer = app.request(Method::PUT, &path).json(&body).send().await;
+        assert_eq!(answer.problem(), expected, "{amount}: {}", answer.body);
+    }
+}
