@@ -6,8 +6,6 @@ mod problem;
 mod regions;
 mod writes;
 
-use kernel::{ReadWant, Timestamp};
-use platform_db::ReadSpec;
 use platform_http::System;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -30,20 +28,5 @@ pub fn system(app: App) -> System {
         name: "hub",
         router,
         problems: problem::PROBLEMS,
-    }
-}
-
-/// A read of reference data, which lives in every region and is led by the primary one.
-fn reference_data(
-    app: &App,
-    operation: &'static str,
-    want: ReadWant,
-    snapshot: Option<Timestamp>,
-) -> ReadSpec {
-    ReadSpec {
-        operation,
-        want,
-        home: app.db.primary().clone(),
-        snapshot,
     }
 }

@@ -1,11 +1,6 @@
 //! The offices that a new database starts with.
 
-use std::{collections::BTreeSet, time::Duration};
-
-use kernel::{
-    Call, Common, IdempotencyKey, Intent, Offices, OpError, Principal, RequestId, Scope,
-    call::CallStart,
-};
+use kernel::{Common, IdempotencyKey, OpError, Scope};
 use platform_db::Db;
 use topology::{Office, Topology};
 
@@ -33,7 +28,11 @@ pub enum LoadError {
 pub async fn load_offices(db: &Db, topology: &Topology) -> Result<u32, LoadError> {
     let mut opened = 0;
     for office in topology.offices() {
-        let intent = intent(db, office).map_err(|source| failed(office, source))?;
+        let key = format!("office:{}", office.code);
+        let key = key
+            .parse::<IdempotencyKey>()
+            .map_err(|source| failed(office, source))?;
+        let intent = db.worker_intent("migrate", "create_office", Scope::OfficesWrite, key);
         let call = intent.call.clone();
         match create_office(db, intent, Ok(command(office))).await {
             Ok(_) if call.facts().replayed => {}
@@ -72,36 +71,4 @@ fn command(office: &Office) -> CreateOffice {
         default_tax_rate_bp: office.default_tax_rate_bp,
         default_location: Some(office.default_location.clone()),
     }
-}
-
-fn intent(db: &Db, office: &Office) -> Result<Intent, kernel::write::KeyError> {
-    let call = Call::start(CallStart {
-        id: RequestId::random(db.region().clone()),
-        region: db.region().clone(),
-        client: None,
-        traceparent: None,
-        received_at: db.clock().now(),
-        budget: Duration::from_secs(10),
-    });
-    let principal = Principal {
-        issuer: "meridian".into(),
-        subject: "system:migrate".into(),
-        scopes: BTreeSet::from([Scope::OfficesWrite]),
-        offices: Offices::All,
-    };
-    Ok(Intent {
-        call,
-        operation: "create_office",
-        principal,
-        scope: Scope::OfficesWrite,
-        key: format!("office:{}", office.code).parse::<IdempotencyKey>()?,
-        fingerprint: [0; 32],
-        method: "POST",
-        path: "/v1/offices".into(),
-        if_match: None,
-        dry_run: false,
-        office: Some(office.code.clone()),
-        home: db.primary().clone(),
-        hot: Vec::new(),
-    })
 }

@@ -73,12 +73,7 @@ impl Directory {
     }
 
     async fn fill(&self, call: Call, office: OfficeCode) -> Result<RegionTag, Miss> {
-        let spec = ReadSpec {
-            operation: "find_home",
-            want: ReadWant::default(),
-            home: RegionTag::global(),
-            snapshot: None,
-        };
+        let spec = ReadSpec::reference("find_home", ReadWant::default(), None);
         let read = self
             .db
             .read(&call, spec, async move |session: &Session| {

@@ -19,6 +19,7 @@ mod receipt;
 mod session;
 mod txn;
 mod verdict;
+mod worker;
 mod write;
 
 pub use config::DbConfig;

@@ -55,7 +55,9 @@ impl Given {
                 .token
                 .is_some_and(|token| token > Token::at(snapshot));
             let expired = self.received_at.since(snapshot) > SNAPSHOT_AGE_MAX;
-            return if outrun || expired {
+            // No page showed that moment yet: the cursor was made up, and its time must not get into a token.
+            let to_come = snapshot > self.received_at.plus(ahead);
+            return if outrun || expired || to_come {
                 Err(SystemError::CursorExpired)
             } else {
                 Ok(Moment::Snapshot(snapshot))
@@ -175,6 +177,15 @@ mod tests {
         given.snapshot = Some(before(3_600_000));
         assert!(given.moment().is_ok());
         given.snapshot = Some(before(3_600_001));
+        assert!(matches!(given.moment(), Err(SystemError::CursorExpired)));
+    }
+
+    #[test]
+    fn a_cursor_from_the_future_shows_nothing() {
+        let mut given = given(Engine::Postgres);
+        given.snapshot = Some(NOW.plus(Duration::from_millis(1500)));
+        assert!(given.moment().is_ok());
+        given.snapshot = Some(NOW.plus(Duration::from_millis(1501)));
         assert!(matches!(given.moment(), Err(SystemError::CursorExpired)));
     }
 }

@@ -32,6 +32,19 @@ pub struct ReadSpec {
     pub snapshot: Option<Timestamp>,
 }
 
+impl ReadSpec {
+    /// A read of reference data, which every region has: no home, no trip to another region.
+    #[must_use]
+    pub fn reference(operation: &'static str, want: ReadWant, snapshot: Option<Timestamp>) -> Self {
+        Self {
+            operation,
+            want,
+            home: RegionTag::global(),
+            snapshot,
+        }
+    }
+}
+
 /// What was read, and when.
 #[derive(Debug, Clone)]
 pub struct Read<T> {

@@ -50,7 +50,8 @@ pub enum ReceiptStatus {
 }
 
 impl Db {
-    /// What became of a write; `region` `None`: every region is asked. `None`: nothing is known of the key, now.
+    /// What became of a write, asked in each of the regions where its key row can be. `None`: nothing is known of the
+    /// key there, now.
     ///
     /// # Errors
     /// [`SystemError`]: a region that cannot be asked is never taken for one that knows nothing.
@@ -59,11 +60,11 @@ impl Db {
         call: &Call,
         principal: &Principal,
         key: &IdempotencyKey,
-        region: Option<&RegionTag>,
+        regions: &[RegionTag],
     ) -> Result<Option<Receipt>, SystemError> {
         let id = keys::write_id(principal, key);
-        let regions = region.map_or_else(|| self.regions().to_vec(), |region| vec![region.clone()]);
-        let spec = self.keys_spec("get_write", region);
+        let spec = self.keys_spec("get_write", regions);
+        let regions = regions.to_vec();
         let key = key.clone();
         let read = self
             .read(call, spec, async move |session: &Session| {
@@ -150,7 +151,7 @@ impl Db {
             .iter()
             .map(|key| keys::write_id(principal, key))
             .collect();
-        let spec = self.keys_spec("verify_writes", None);
+        let spec = self.keys_spec("verify_writes", self.regions());
         let regions = self.regions().to_vec();
         let read = self
             .read(call, spec, async move |session: &Session| {
@@ -160,12 +161,15 @@ impl Db {
         Ok(read.value)
     }
 
-    fn keys_spec(&self, operation: &'static str, region: Option<&RegionTag>) -> ReadSpec {
-        let home = region.unwrap_or(self.primary()).clone();
+    fn keys_spec(&self, operation: &'static str, regions: &[RegionTag]) -> ReadSpec {
+        let home = match regions {
+            [home] => home,
+            _ => self.primary(),
+        };
         ReadSpec {
             operation,
             want: ReadWant::default(),
-            home,
+            home: home.clone(),
             snapshot: None,
         }
     }

@@ -2,17 +2,20 @@
 
 use axum::extract::State;
 use kernel::{OfficeCode, Position, Timestamp};
-use platform_db::offices::{OfficeFilter, OfficeStatus};
+use platform_db::{
+    ReadSpec,
+    offices::{OfficeFilter, OfficeStatus},
+};
 use platform_http::{
-    ApiError, Can, EdgeLocation, Found, Listed, Paging, Params, Problem, Segment, WriteRequest,
-    Written,
+    ApiError, Can, EdgeLocation, Found, Listed, Paging, ParameterError, Params, Problem, Segment,
+    WriteRequest, Written,
     permission::{OfficesRead, OfficesWrite},
 };
 use serde::Deserialize;
 use topology::Point;
 use utoipa::IntoParams;
 
-use super::{bodies, reference_data};
+use super::bodies;
 use crate::{
     App,
     ops::{
@@ -68,7 +71,7 @@ pub(super) async fn list_offices(
             return Err(Problem::invalid_parameter("office", "office_unknown", detail).into());
         }
     }
-    let spec = reference_data(&app, "list_offices", caller.want, paging.request.snapshot);
+    let spec = ReadSpec::reference("list_offices", caller.want, paging.request.snapshot);
     let filter = OfficeFilter {
         codes: query.office,
         status: query.status.map(|status| match status {
@@ -121,7 +124,7 @@ pub(super) async fn get_office(
     caller: Can<OfficesRead>,
     Segment(code): Segment<OfficeCode>,
 ) -> Result<Found<OfficeView>, ApiError> {
-    let spec = reference_data(&app, "get_office", caller.want, None);
+    let spec = ReadSpec::reference("get_office", caller.want, None);
     let office = read_offices::get_office(&app.db, &caller.call, spec, code).await?;
     Ok(Found::versioned(office.version, OfficeView::from(&office)))
 }
@@ -179,7 +182,7 @@ pub(super) async fn nearest_offices(
         None => NEAREST_DEFAULT,
     };
     let (from, located_by) = place(&app, &query, edge)?;
-    let spec = reference_data(&app, "nearest_offices", caller.want, None);
+    let spec = ReadSpec::reference("nearest_offices", caller.want, None);
     let offices =
         nearest::nearest_offices(&app.db, &caller.call, spec, (from, usize::from(limit))).await?;
     let homes = offices
@@ -230,12 +233,17 @@ fn place(
             )),
         };
     };
-    let point = Point::new(lat, lon).map_err(|error| {
-        let name = match error {
-            topology::PointError::Latitude => "lat",
-            topology::PointError::Longitude => "lon",
-        };
-        refuse(name, &error.to_string())
-    })?;
-    Ok((point, LocatedBy::Query))
+    let mut errors = Vec::new();
+    // Each is tried beside a good one, so that both are named when both are at fault.
+    for (name, tried) in [("lat", Point::new(lat, 0.0)), ("lon", Point::new(0.0, lon))] {
+        errors.extend(
+            tried
+                .err()
+                .map(|error| ParameterError::new(name, "range", error.to_string())),
+        );
+    }
+    match Point::new(lat, lon) {
+        Ok(point) => Ok((point, LocatedBy::Query)),
+        Err(_) => Err(Problem::invalid_parameters(errors)),
+    }
 }

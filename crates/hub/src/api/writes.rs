@@ -57,12 +57,8 @@ pub(super) async fn get_write(
     Segment(WriteKey(key)): Segment<WriteKey>,
     Params(query): Params<ReceiptQuery>,
 ) -> Result<Found<ReceiptView>, ApiError> {
-    let home = home(&app, &caller.call, query.office.as_deref()).await?;
-    let region = home.map(|(home, _)| home);
-    let receipt = app
-        .db
-        .receipt(&caller.call, &caller.principal, &key, region.as_ref())
-        .await?;
+    let kept = kept(&app, &caller.call, query.office.as_deref()).await?;
+    let receipt = find(&app, &caller, &key, &kept.regions).await?;
     let now = app.db.clock().now();
     let settled = query
         .attempt_at
@@ -79,7 +75,7 @@ pub(super) async fn get_write(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct VoidQuery {
-    /// The office written to; `g`, or without it, what belongs to none.
+    /// The office written to, `g` for what belongs to none; without it the key is made void in every region.
     #[param(example = "ber")]
     office: Option<String>,
     /// As in the receipt's link; changes nothing here.
@@ -106,8 +102,7 @@ pub(super) async fn void_write(
     request: JsonRequest,
 ) -> Result<Found<ReceiptView>, ApiError> {
     bodies::nothing(request.body()).map_err(Common::Invalid)?;
-    let home = home(&app, &caller.call, query.office.as_deref()).await?;
-    let (home, office) = home.unwrap_or_else(|| (app.db.primary().clone(), None));
+    let Kept { regions, office } = kept(&app, &caller.call, query.office.as_deref()).await?;
     if let Some(office) = office
         .as_ref()
         .filter(|o| !caller.principal.offices.allow(o))
@@ -117,22 +112,30 @@ pub(super) async fn void_write(
         }
         .into());
     }
+    // A write that landed is looked for first, so that its key is not made void where it was not used.
+    let mut receipt = find(&app, &caller, &key, &regions).await?;
     request.attempt(&key, office.as_ref());
-    let void = Void {
-        call: &caller.call,
-        principal: &caller.principal,
-        key: &key,
-        office: office.as_ref(),
-        home: &home,
-        // A void key needs no right to be seen by its owner.
-        scope: Scope::OfficesRead,
-    };
-    let receipt = app.db.void(void).await?;
-    Ok(Found::plain(if may_see(&caller, &receipt) {
-        view(receipt)
-    } else {
-        unknown(&key, false)
-    }))
+    for home in &regions {
+        if receipt.as_ref().is_some_and(is_committed) {
+            break;
+        }
+        let void = Void {
+            call: &caller.call,
+            principal: &caller.principal,
+            key: &key,
+            office: office.as_ref(),
+            home,
+            // A void key needs no right to be seen by its owner.
+            scope: Scope::OfficesRead,
+        };
+        receipt = Some(app.db.void(void).await?);
+    }
+    Ok(Found::plain(
+        match receipt.filter(|receipt| may_see(&caller, receipt)) {
+            Some(receipt) => view(receipt),
+            None => unknown(&key, false),
+        },
+    ))
 }
 
 /// Counts, for each key that the caller holds to be acknowledged, how often its write was done.
@@ -167,30 +170,64 @@ pub(super) async fn verify_writes(
     }))
 }
 
-/// The region that keeps the key row, and the office if there is one; `None` when the query names neither.
-async fn home(
-    app: &App,
-    call: &Call,
-    office: Option<&str>,
-) -> Result<Option<(RegionTag, Option<OfficeCode>)>, ApiError> {
-    let Some(text) = office else { return Ok(None) };
+/// Where the key row of a write can be.
+struct Kept {
+    regions: Vec<RegionTag>,
+    office: Option<OfficeCode>,
+}
+
+/// Writes of an office are kept in its home. The primary region keeps those that belong to none, also when they name an
+/// office (hard case 11): a location of an office is one.
+async fn kept(app: &App, call: &Call, office: Option<&str>) -> Result<Kept, ApiError> {
+    let primary = app.db.primary().clone();
+    let Some(text) = office else {
+        return Ok(Kept {
+            regions: app.db.regions().to_vec(),
+            office: None,
+        });
+    };
     if text == RegionTag::global().as_str() {
-        return Ok(Some((app.db.primary().clone(), None)));
+        return Ok(Kept {
+            regions: vec![primary],
+            office: None,
+        });
     }
     let refuse = |code, detail: String| Problem::invalid_parameter("office", code, detail);
     let office: OfficeCode = text
         .parse()
         .map_err(|error: kernel::code::CodeError| refuse("format", error.to_string()))?;
-    match app.directory.home(call, &office).await? {
-        Some(home) => Ok(Some((home, Some(office)))),
-        None => Err(refuse("office_unknown", format!("{office} is not an office")).into()),
-    }
+    let Some(home) = app.directory.home(call, &office).await? else {
+        return Err(refuse("office_unknown", format!("{office} is not an office")).into());
+    };
+    let mut regions = vec![primary, home];
+    regions.dedup();
+    Ok(Kept {
+        regions,
+        office: Some(office),
+    })
+}
+
+/// The receipt, a committed one first.
+async fn find(
+    app: &App,
+    caller: &Caller,
+    key: &IdempotencyKey,
+    regions: &[RegionTag],
+) -> Result<Option<Receipt>, ApiError> {
+    let receipt = app
+        .db
+        .receipt(&caller.call, &caller.principal, key, regions)
+        .await?;
+    Ok(receipt)
+}
+
+fn is_committed(receipt: &Receipt) -> bool {
+    receipt.status == platform_db::ReceiptStatus::Committed
 }
 
 /// A receipt asks for the rights of its write: without them it looks like one that is not there.
 fn may_see(caller: &Caller, receipt: &Receipt) -> bool {
-    let scope =
-        receipt.status == platform_db::ReceiptStatus::Void || caller.principal.has(receipt.scope);
+    let scope = !is_committed(receipt) || caller.principal.has(receipt.scope);
     let office = receipt
         .office
         .as_ref()

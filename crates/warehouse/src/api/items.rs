@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use kernel::{CurrencyCode, Position, Timestamp, id::ItemId};
+use platform_db::ReadSpec;
 use platform_http::{
     ApiError, Can, Found, Listed, Paging, Params, Segment, Segments, WriteRequest, Written,
     permission::{WarehouseRead, WarehouseWrite},
@@ -9,7 +10,7 @@ use platform_http::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{bodies, reference_data};
+use super::bodies;
 use crate::{
     App,
     domain::item::ItemStatus,
@@ -49,7 +50,7 @@ pub(super) async fn list_items(
     Params(query): Params<ItemQuery>,
     paging: Paging,
 ) -> Result<Listed<ItemView>, ApiError> {
-    let spec = reference_data(&app, "list_items", caller.want, paging.request.snapshot);
+    let spec = ReadSpec::reference("list_items", caller.want, paging.request.snapshot);
     let filter = ItemFilter {
         status: query.status,
         sku: query.sku,
@@ -97,7 +98,7 @@ pub(super) async fn get_item(
     caller: Can<WarehouseRead>,
     Segment(id): Segment<ItemId>,
 ) -> Result<Found<ItemView>, ApiError> {
-    let spec = reference_data(&app, "get_item", caller.want, None);
+    let spec = ReadSpec::reference("get_item", caller.want, None);
     let item = read_items::get_item(&app, &caller.call, spec, id).await?;
     Ok(Found {
         version: Some(item.version),

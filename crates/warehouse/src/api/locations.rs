@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use kernel::{LocationCode, OfficeCode, Position, RegionTag, SystemError, Timestamp};
+use platform_db::ReadSpec;
 use platform_http::{
     ApiError, Can, Found, Listed, Paging, Params, Problem, Segment, WriteRequest, Written,
     permission::{WarehouseRead, WarehouseWrite},
@@ -9,7 +10,7 @@ use platform_http::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{bodies, reference_data};
+use super::bodies;
 use crate::{
     App,
     domain::location::Location,
@@ -50,7 +51,7 @@ pub(super) async fn list_locations(
             return Err(Problem::invalid_parameter("office", "office_unknown", detail).into());
         }
     }
-    let spec = reference_data(&app, "list_locations", caller.want, paging.request.snapshot);
+    let spec = ReadSpec::reference("list_locations", caller.want, paging.request.snapshot);
     let filter = LocationFilter {
         offices: query.office,
         created_from: query.created_from,
@@ -105,7 +106,7 @@ pub(super) async fn get_location(
     caller: Can<WarehouseRead>,
     Segment(code): Segment<LocationCode>,
 ) -> Result<Found<LocationView>, ApiError> {
-    let spec = reference_data(&app, "get_location", caller.want, None);
+    let spec = ReadSpec::reference("get_location", caller.want, None);
     let location = read_locations::get_location(&app, &caller.call, spec, code).await?;
     let home = home_of(&app, &caller.call, &location).await?;
     Ok(Found::versioned(

@@ -1,11 +1,10 @@
 //! Loads many items at once, through the same rules, events and receipts as single ones.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use kernel::{
-    AmountMinor, Call, CountryCode, CurrencyCode, IdempotencyKey, Intent, OpError, Principal,
-    RegionTag, Reply, RequestId, Scope, Timestamp,
-    call::CallStart,
+    AmountMinor, CountryCode, CurrencyCode, IdempotencyKey, OpError, RegionTag, Reply, Scope,
+    Timestamp,
     id::{ItemId, derive_bits},
     text::{self, NAME_MAX, REFERENCE_MAX, TEXT_MAX},
 };
@@ -64,7 +63,7 @@ pub async fn load_items(
     new: Vec<NewItem>,
 ) -> Result<u64, LoadError> {
     check(&new)?;
-    let intent = intent(db, batch);
+    let intent = db.worker_intent("seed", "load_items", Scope::WarehouseWrite, batch.clone());
     let call = intent.call.clone();
     let reply = db
         .write(intent, async move |txn| {
@@ -146,36 +145,4 @@ fn item(new: &NewItem, now: Timestamp) -> Item {
     };
     item.drop_past_prices(now);
     item
-}
-
-fn intent(db: &Db, batch: &IdempotencyKey) -> Intent {
-    let call = Call::start(CallStart {
-        id: RequestId::random(db.region().clone()),
-        region: db.region().clone(),
-        client: None,
-        traceparent: None,
-        received_at: db.clock().now(),
-        budget: Duration::from_secs(10),
-    });
-    let principal = Principal {
-        issuer: "meridian".into(),
-        subject: "system:seed".into(),
-        scopes: BTreeSet::from([Scope::WarehouseWrite]),
-        offices: kernel::Offices::All,
-    };
-    Intent {
-        call,
-        operation: "load_items",
-        principal,
-        scope: Scope::WarehouseWrite,
-        key: batch.clone(),
-        fingerprint: [0; 32],
-        method: "POST",
-        path: "/v1/warehouse/items".into(),
-        if_match: None,
-        dry_run: false,
-        office: None,
-        home: db.primary().clone(),
-        hot: Vec::new(),
-    }
 }

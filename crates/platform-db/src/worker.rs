@@ -1,0 +1,53 @@
+//! Writes that no client sent.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use kernel::{Call, IdempotencyKey, Intent, Offices, Principal, RequestId, Scope, call::CallStart};
+
+use crate::Db;
+
+/// As for a request: COMMIT is sent within this time.
+const BUDGET: Duration = Duration::from_secs(10);
+
+impl Db {
+    /// A write of the background worker `worker` to rows of the primary region, with a request id of its own.
+    /// Audit rows name it `system:<worker>`. The caller's key must name what is written, since it is not compared.
+    #[must_use]
+    pub fn worker_intent(
+        &self,
+        worker: &str,
+        operation: &'static str,
+        scope: Scope,
+        key: IdempotencyKey,
+    ) -> Intent {
+        let call = Call::start(CallStart {
+            id: RequestId::random(self.region().clone()),
+            region: self.region().clone(),
+            client: None,
+            traceparent: None,
+            received_at: self.clock().now(),
+            budget: BUDGET,
+        });
+        let subject = format!("system:{worker}");
+        Intent {
+            call,
+            operation,
+            path: format!("{subject}/{operation}"),
+            principal: Principal {
+                issuer: "meridian".into(),
+                subject,
+                scopes: BTreeSet::from([scope]),
+                offices: Offices::All,
+            },
+            scope,
+            key,
+            fingerprint: [0; 32],
+            method: "POST",
+            if_match: None,
+            dry_run: false,
+            office: None,
+            home: self.primary().clone(),
+            hot: Vec::new(),
+        }
+    }
+}
