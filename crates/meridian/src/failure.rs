@@ -15,7 +15,7 @@ pub(crate) const USAGE: u8 = 2;
 /// The database has a schema that this build does not know.
 pub(crate) const SCHEMA: u8 = 3;
 /// Another process has the state folder or the address.
-pub(crate) const IN_USE: u8 = 4;
+pub(crate) const IN_USE: u8 = world::region::ADDRESS_IN_USE;
 
 /// Why a subcommand ends early.
 #[derive(Debug)]

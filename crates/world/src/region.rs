@@ -35,6 +35,16 @@ pub(crate) struct Settings {
     pub(crate) all: Vec<(RegionTag, u16)>,
 }
 
+/// What `serve` ends with when somebody else has its address.
+pub const ADDRESS_IN_USE: u8 = 4;
+
+impl RegionError {
+    /// Whether another process took the port before the region could.
+    pub(crate) fn is_port_taken(&self) -> bool {
+        matches!(self, Self::Ended { code: Some(code), .. } if *code == i32::from(ADDRESS_IN_USE))
+    }
+}
+
 /// A region that will not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RegionError {
@@ -50,6 +60,8 @@ pub enum RegionError {
         reason: String,
         /// All it said.
         log: PathBuf,
+        /// Its exit code.
+        code: Option<i32>,
     },
     /// It does not become ready.
     #[error("region {region} was not ready within {seconds} s: {reason} (see {})", log.display())]
@@ -80,6 +92,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A region that ran this long was healthy: its next pause is the first one again.
 const HEALTHY: Duration = Duration::from_secs(30);
 
+/// A process that was started and is not known to be ready.
+#[derive(Debug)]
+pub(crate) struct Started {
+    running: Running,
+    node: String,
+}
+
 /// Starts, watches and ends one region.
 #[derive(Debug)]
 pub(crate) struct Keeper<'a> {
@@ -90,32 +109,44 @@ pub(crate) struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
-    /// Starts the process; its log begins anew.
-    pub(crate) async fn start(&self) -> Result<Running, SpawnError> {
+    /// Starts the process; its log begins anew. It gets a name, so that the answers of a stranger who has the port
+    /// are not taken for its own.
+    pub(crate) async fn start(&self) -> Result<Started, SpawnError> {
         rotate_log(&self.log());
-        self.spawn().await
+        let node = format!("{:08x}", rand::random::<u32>());
+        let mut spec = self.spec();
+        spec.args.extend(["--node".into(), node.clone().into()]);
+        Ok(Started {
+            running: self.spawn(&spec).await?,
+            node,
+        })
     }
 
-    async fn spawn(&self) -> Result<Running, SpawnError> {
-        Running::spawn(&self.settings.folder, &self.spec(), Duration::from_secs(1)).await
+    async fn spawn(&self, spec: &Spec) -> Result<Running, SpawnError> {
+        Running::spawn(&self.settings.folder, spec, Duration::from_secs(1)).await
     }
 
     /// Waits until it serves.
-    pub(crate) async fn ready(&self, running: &mut Running) -> Result<(), RegionError> {
+    pub(crate) async fn ready(&self, started: Started) -> Result<Running, RegionError> {
+        let Started { mut running, node } = started;
         let authority = format!("127.0.0.1:{}", self.port);
         let deadline = Instant::now() + READY;
         loop {
-            if running.ended().is_some() {
+            if let Some(status) = running.ended() {
                 let log = self.log();
                 let reason = telling_line(&log).unwrap_or_else(|| "it said nothing".into());
+                let (region, code) = (self.region.clone(), status.code());
                 return Err(RegionError::Ended {
-                    region: self.region.clone(),
+                    region,
                     reason,
                     log,
+                    code,
                 });
             }
             let reason = match http::get(&authority, "/readyz", Duration::from_secs(2)).await {
-                Ok(answer) if answer.status == 200 => return Ok(()),
+                Ok(answer) if answer.status == 200 && is_from(&node, &answer.body) => {
+                    return Ok(running);
+                }
                 Ok(answer) => format!("{} {}", answer.status, answer.body.trim()),
                 Err(error) => error.to_string(),
             };
@@ -157,7 +188,7 @@ impl Keeper<'_> {
                     () = stop.draining() => return,
                 }
                 pause = next_pause(pause);
-                match self.spawn().await {
+                match self.spawn(&self.spec()).await {
                     Ok(running) => break running,
                     Err(error) => self.progress.step(&error.to_string()),
                 }
@@ -217,6 +248,12 @@ impl Keeper<'_> {
     }
 }
 
+/// `/readyz` names the process that answers.
+fn is_from(node: &str, body: &str) -> bool {
+    let body: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    body.is_some_and(|body| body["node"] == node)
+}
+
 fn next_pause(pause: Duration) -> Duration {
     (pause * 2).min(PAUSE_MAX)
 }
@@ -239,6 +276,19 @@ mod tests {
         let pauses = std::iter::successors(Some(PAUSE_FIRST), |pause| Some(next_pause(*pause)));
         let seconds: Vec<_> = pauses.take(5).map(|pause| pause.as_secs()).collect();
         assert_eq!(seconds, [8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_stranger_on_the_port_is_not_taken_for_the_region() {
+        assert!(is_from(
+            "7d9f0a12",
+            r#"{"status":"ready","node":"7d9f0a12"}"#
+        ));
+        assert!(!is_from(
+            "7d9f0a12",
+            r#"{"status":"ready","node":"00000000"}"#
+        ));
+        assert!(!is_from("7d9f0a12", "ok"));
     }
 
     #[test]

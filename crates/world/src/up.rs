@@ -90,6 +90,9 @@ pub enum UpError {
 /// Regions finish requests for up to 20 s, then the guard gives the database 21 s.
 const END: Duration = Duration::from_secs(45);
 
+/// How often ports are chosen.
+const TRIES_MAX: u32 = 5;
+
 /// The guard of an `up` that was killed ends its server in about a second. Longer means that it was killed too.
 const ENGINE_LEFT: Duration = Duration::from_secs(5);
 
@@ -173,28 +176,13 @@ impl Builder<'_> {
         let password = url_password(&urls.app);
         setup::migrate(&urls.owner, password.as_deref(), self.topology, progress).await?;
 
-        let ports = self.ports()?;
-        let all: Vec<_> = self.topology.tags().into_iter().zip(ports).collect();
-        let settings = self.settings(urls.app.clone(), all.clone());
-        let keepers = keepers(&settings, progress);
-        progress.step(&format!("starting {} regions", all.len()));
-        let mut running = try_join_all(keepers.iter().map(Keeper::start)).await?;
         // A company to look at is loaded while the regions start.
         let demo = async { Ok::<_, UpError>(seed::demo(&urls.app, self.topology).await?) };
-        let ready = keepers
-            .iter()
-            .zip(&mut running)
-            .map(async |(keeper, running)| {
-                keeper.ready(running).await?;
-                self.progress
-                    .step(&format!("region {} is ready", keeper.region));
-                Ok::<_, UpError>(())
-            });
-        let (loaded, _) = tokio::try_join!(demo, try_join_all(ready))?;
+        let (loaded, (settings, running)) = tokio::try_join!(demo, self.regions(&urls.app))?;
         if loaded > 0 {
             progress.step(&format!("loaded a demo company of {loaded} items"));
         }
-        drop(keepers);
+        let all = settings.all.clone();
         let told = WorldFile {
             pid: std::process::id(),
             database: urls.owner,
@@ -213,6 +201,50 @@ impl Builder<'_> {
             regions: regions.collect(),
             told,
         })
+    }
+
+    /// Every region, ready. Between our look at a port and the region's, another process can take it: then all
+    /// regions get other ports, since each is told those of the others.
+    async fn regions(&self, database: &str) -> Result<(Settings, Vec<Running>), UpError> {
+        let mut tries = 1;
+        loop {
+            let all: Vec<_> = self
+                .topology
+                .tags()
+                .into_iter()
+                .zip(self.ports()?)
+                .collect();
+            self.progress
+                .step(&format!("starting {} regions", all.len()));
+            let settings = self.settings(database.to_owned(), all);
+            match self.start(&settings).await {
+                Ok(running) => return Ok((settings, running)),
+                Err(UpError::Region(error)) if error.is_port_taken() && tries < TRIES_MAX => {
+                    self.progress
+                        .step("a port was taken by another process, choosing others");
+                    let names: Vec<_> = settings
+                        .all
+                        .iter()
+                        .map(|(tag, _)| tag.to_string())
+                        .collect();
+                    wait_for_all(self.hold.folder(), &names, region::END).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn start(&self, settings: &Settings) -> Result<Vec<Running>, UpError> {
+        let keepers = keepers(settings, &self.progress);
+        let started = try_join_all(keepers.iter().map(Keeper::start)).await?;
+        let ready = keepers.iter().zip(started).map(async |(keeper, started)| {
+            let running = keeper.ready(started).await?;
+            self.progress
+                .step(&format!("region {} is ready", keeper.region));
+            Ok(running)
+        });
+        try_join_all(ready).await
     }
 
     /// Children of an `up` that was killed end by themselves, and a server whose guard was killed too is ended.

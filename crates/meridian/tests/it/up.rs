@@ -1,6 +1,6 @@
 use std::{
-    fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio,
-    time::Duration,
+    collections::BTreeSet, fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path,
+    process::Stdio, time::Duration,
 };
 
 use rustix::process::Signal;
@@ -241,4 +241,20 @@ fn free_port() -> u16 {
                 .then_some(port)
         })
         .expect("three free ports in a row")
+}
+
+#[test]
+fn two_worlds_that_start_at_once_with_the_same_wishes_share_no_port() {
+    let folders = [open_folder(), open_folder()];
+    let args = ["--port".to_owned(), free_port().to_string()];
+    let args = args.each_ref().map(String::as_str);
+    let worlds = std::thread::scope(|scope| {
+        folders
+            .each_ref()
+            .map(|folder| scope.spawn(move || World::up(folder.path(), &args)))
+            .map(|world| world.join().unwrap())
+    });
+    let all: Vec<_> = worlds.iter().flat_map(World::addresses).collect();
+    let different: BTreeSet<_> = all.iter().collect();
+    assert_eq!((all.len(), different.len()), (8, 8), "{all:?}");
 }
