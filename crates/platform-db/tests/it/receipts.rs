@@ -11,9 +11,14 @@ fn key(text: &str) -> IdempotencyKey {
 }
 
 async fn receipt(db: &Db, subject: &str, text: &str) -> Option<Receipt> {
-    db.receipt(&request(db), &Principal::test(subject), &key(text), None)
-        .await
-        .unwrap()
+    db.receipt(
+        &request(db),
+        &Principal::test(subject),
+        &key(text),
+        db.regions(),
+    )
+    .await
+    .unwrap()
 }
 
 async fn void(db: &Db, text: &str) -> Receipt {
@@ -75,7 +80,7 @@ async fn unknown_keys_refused_writes_and_other_peoples_keys_look_alike() {
             &request(&db),
             &Principal::test("tester"),
             &key("key-00001"),
-            Some(&elsewhere),
+            &[elsewhere],
         )
         .await
         .unwrap();

@@ -265,7 +265,12 @@ async fn hard_case_06_a_write_without_a_key_has_one_of_its_own() {
         .await;
     assert_eq!(key[0][0], Some(format!("auto:{}", call.id())));
     let receipt = db
-        .receipt(&request(&db), &nameless.principal, &nameless.key, None)
+        .receipt(
+            &request(&db),
+            &nameless.principal,
+            &nameless.key,
+            db.regions(),
+        )
         .await
         .unwrap();
     assert!(receipt.is_some());
