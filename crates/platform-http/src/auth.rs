@@ -12,9 +12,9 @@ use std::{marker::PhantomData, net::IpAddr, ops::Deref, sync::Arc};
 use axum::{
     extract::{FromRequestParts, Request, State},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, StatusCode, header, request::Parts};
 use kernel::{Call, Common, OfficeCode, Principal, ReadWant, Scope};
 
 pub use self::{
@@ -313,7 +313,12 @@ pub(crate) async fn authenticate(
 ) -> Response {
     let (parts, body) = request.into_parts();
     if let Ok(exchange) = Exchange::of(&parts) {
-        exchange.notes().operation = shared.operation(&parts);
+        let operation = shared.operation(&parts);
+        if operation.is_none() {
+            // The layer is around a route's answer to other methods too, which needs neither token nor quota.
+            return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        }
+        exchange.notes().operation = operation;
         let started = std::time::Instant::now();
         let credentials = credentials(&shared.verifier, &parts.headers).await;
         exchange.call().facts().auth = started.elapsed();

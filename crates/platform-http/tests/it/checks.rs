@@ -206,6 +206,11 @@ async fn hard_case_29_checks_run_in_the_contracts_order() {
         send(&world, "/v1/things?x=1", &read, &huge).await,
         "429 quota-exceeded"
     );
+    // So is not what has no such method: it costs neither token nor quota.
+    assert_eq!(
+        send(&world, "/v1/things/ber", &read, &huge).await,
+        "405 method_not_allowed"
+    );
     let write = [("authorization", writer.as_str()), bad[1], bad[2]];
     assert_eq!(
         send(&quick, "/v1/things?x=1", &write, &huge).await,
