@@ -18,7 +18,7 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{exchange::Operation, service::System};
+use crate::{exchange::Operation, service::System, write::MERGE_PATCH};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const KEYLESS: &str = "x-keyless";
@@ -201,7 +201,6 @@ struct Shape {
     conditional: bool,
     public: bool,
     keyless: bool,
-    body: bool,
     in_path: bool,
     paged: bool,
     versioned: bool,
@@ -217,7 +216,6 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value, schemas: 
         conditional: matches!(method, "patch" | "delete"),
         public,
         keyless,
-        body: operation.get("requestBody").is_some(),
         in_path: path.contains('{'),
         paged: has_parameter(operation, "cursor"),
         versioned: is_versioned(&operation["responses"], schemas),
@@ -227,8 +225,20 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value, schemas: 
     } else if operation.get("security").is_none_or(Value::is_null) {
         operation["security"] = json!([{"bearer": []}]);
     }
+    if method == "patch" {
+        add_merge_patch(operation);
+    }
     add_parameters(operation, shape);
     add_responses(operation, shape);
+}
+
+/// A PATCH is a JSON merge patch, which may say so or come as plain JSON.
+fn add_merge_patch(operation: &mut Value) {
+    let content = &mut operation["requestBody"]["content"];
+    let json = content["application/json"].clone();
+    if !json.is_null() {
+        object(content).insert(MERGE_PATCH.into(), json);
+    }
 }
 
 fn has_parameter(operation: &Value, name: &str) -> bool {
@@ -299,16 +309,11 @@ fn add_responses(operation: &mut Value, shape: Shape) {
     problems.push("504");
     if !shape.get {
         problems.extend(["413", "415"]);
-        problems.extend((shape.body || !shape.keyless).then_some("422"));
+        problems.push("422");
         problems.extend((!shape.keyless).then_some("409"));
     }
-    problems.extend(
-        shape
-            .conditional
-            .then_some(["412", "428"])
-            .into_iter()
-            .flatten(),
-    );
+    problems.extend((!shape.get && !shape.post).then_some("412"));
+    problems.extend(shape.conditional.then_some("428"));
     let responses = object(&mut operation["responses"]);
     for status in problems {
         let common = || json!({"$ref": format!("#/components/responses/Problem{status}")});
@@ -318,6 +323,12 @@ fn add_responses(operation: &mut Value, shape: Shape) {
         let description = "The representation that `If-None-Match` names is still the present one.";
         responses
             .entry("304")
+            .or_insert_with(|| json!({"description": description}));
+    }
+    if !shape.get && !shape.keyless && responses.contains_key("200") {
+        let description = "It is done, and `Prefer: return=minimal` left the body out.";
+        responses
+            .entry("204")
             .or_insert_with(|| json!({"description": description}));
     }
     for (status, response) in responses.iter_mut() {

@@ -313,7 +313,7 @@ fn check_type(parts: &Parts, empty: bool) -> Result<(), Problem> {
     }
 }
 
-const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 #[cfg(test)]
 mod tests {

@@ -9,13 +9,16 @@ fn sample() -> Value {
                 "get": {"operationId": "get_thing", "parameters": [{"name": "id", "in": "path"}, {"name": "q", "in": "path"}],
                     "responses": {"200": {"description": "", "content": {"application/json": {"schema":
                         {"$ref": "#/components/schemas/Thing"}}}}}},
-                "patch": {"operationId": "update_thing", "requestBody": {},
+                "put": {"operationId": "set_thing", "requestBody": {}, "responses": {"200": {"description": ""}}},
+                "patch": {"operationId": "update_thing",
+                    "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}},
                     "responses": {"200": {"description": ""}, "409": {"description": "`thing_taken`"}}},
             },
             "/v1/things": {
                 "post": {"operationId": "create_thing", "requestBody": {}, "responses": {"201": {"description": ""}}},
             },
             "/v1/check": {"post": {"operationId": "check", "x-keyless": true, "requestBody": {}, "responses": {"200": {"description": ""}}}},
+            "/v1/void": {"post": {"operationId": "void", "x-keyless": true, "responses": {"200": {"description": ""}}}},
             "/v1/public": {"get": {"operationId": "public", "security": [{}], "responses": {"200": {"description": ""}}}},
         },
         "components": {"schemas": {"Thing": {"properties": {"version": {}}}}},
@@ -54,6 +57,14 @@ fn parameters_follow_from_the_method() {
 }
 
 #[test]
+fn a_patch_may_say_that_it_is_a_merge_patch() {
+    let document = completed();
+    let content = &document["paths"]["/v1/things/{id}"]["patch"]["requestBody"]["content"];
+    assert_eq!(content[MERGE_PATCH], content["application/json"]);
+    assert!(content[MERGE_PATCH]["schema"].is_object(), "{content}");
+}
+
+#[test]
 fn what_is_wrong_with_a_document_is_named() {
     let mut document = completed();
     assert!(
@@ -89,7 +100,10 @@ fn problems_follow_from_the_operation() {
     };
     assert!(has("/v1/things/{id}", "get", "304") && has("/v1/things/{id}", "get", "404"));
     assert!(has("/v1/things/{id}", "patch", "428") && has("/v1/things/{id}", "patch", "412"));
+    assert!(has("/v1/things/{id}", "patch", "204"), "return=minimal");
+    assert!(has("/v1/things/{id}", "put", "412") && !has("/v1/things/{id}", "put", "428"));
     assert!(has("/v1/things", "post", "413") && !has("/v1/things", "post", "404"));
+    assert!(has("/v1/void", "post", "422") && !has("/v1/void", "post", "204"));
     assert!(!has("/v1/public", "get", "401") && has("/v1/things", "post", "401"));
     assert_eq!(
         document["paths"]["/v1/public"]["get"]["security"],
