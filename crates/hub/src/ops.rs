@@ -14,7 +14,7 @@ fn emit_office(txn: &Txn<'_>, kind: &'static str, office: &Office) {
     txn.emit(Event {
         kind,
         subject: office.code.to_string(),
-        office: Some(office.code.clone()),
+        office: None, // offices belong to every region, and their events to every reader
         resource_version: office.version,
         data: json(&OfficeView::from(office)),
     });

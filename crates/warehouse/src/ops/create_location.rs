@@ -106,7 +106,7 @@ pub(super) fn emit_location(
     txn.emit(Event {
         kind,
         subject: location.code.to_string(),
-        office: Some(location.office.clone()),
+        office: None, // locations belong to every region, and their events to every reader
         resource_version: location.version,
         data: json(view),
     });
