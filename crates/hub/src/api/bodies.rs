@@ -21,6 +21,8 @@ use crate::{
 const KEYS_MAX: usize = 1000;
 /// Basis points of the highest tax rate that can be set: 100 %.
 const TAX_RATE_BP_MAX: i64 = 10_000;
+/// An office of this code could not be read: `/v1/offices/nearest` is a path of its own.
+const NEAREST: &str = "nearest";
 const SERVER_SET: &[&str] = &["version", "created_at", "updated_at", "office"];
 
 /// A new office.
@@ -80,6 +82,9 @@ impl FromStr for TimeZone {
 pub(super) fn create_office(body: &Value, topology: &Topology) -> Result<CreateOffice, Invalid> {
     let mut fields = Fields::of(body);
     let code = fields.parse::<OfficeCode>("code");
+    if code.as_ref().is_some_and(|code| code.as_str() == NEAREST) {
+        fields.error("code", "reserved", "is the name of another path");
+    }
     let name = fields.text("name", NAME_MAX);
     let country = fields.parse::<CountryCode>("country");
     let city = fields.text("city", NAME_MAX);

@@ -73,6 +73,18 @@ async fn hard_case_03_a_key_made_void_for_any_office_is_void_for_what_belongs_to
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_office_has_the_code_of_another_path() {
+    let company = Company::new().await;
+    let body = json!({"code": "nearest", "name": "Near", "country": "AT", "city": "Vienna",
+        "time_zone": "Europe/Vienna", "currency": "EUR", "latitude": 48.2, "longitude": 16.4,
+        "home_region": "eu1", "default_tax_rate_bp": 2000});
+    let refused = company.app().post("/v1/offices", body).await;
+    assert_eq!(refused.problem(), (422, "validation_failed"));
+    assert_eq!(refused.body["errors"][0]["pointer"], "/code");
+    assert_eq!(refused.body["errors"][0]["code"], "reserved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_with_both_coordinates_out_of_range_names_both() {
     let company = Company::new().await;
     let app = company.app();
