@@ -116,6 +116,10 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 /// Whether `name` is a time zone of the IANA database (`Europe/Berlin`), spelt as there.
 #[must_use]
 pub fn is_time_zone(name: &str) -> bool {
+    // Machines keep files of their own beside the database's, and `Factory` means that no zone was set.
+    if matches!(name, "localtime" | "posixrules" | "Factory") {
+        return false;
+    }
     jiff::tz::TimeZone::get(name).is_ok_and(|zone| zone.iana_name() == Some(name))
 }
 
@@ -194,5 +198,6 @@ mod tests {
         assert!(!is_time_zone("europe/berlin"));
         assert!(!is_time_zone("Mars/Olympus"));
         assert!(!is_time_zone(""));
+        assert!(!is_time_zone("localtime") && !is_time_zone("Factory"));
     }
 }
