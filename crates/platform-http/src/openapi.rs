@@ -40,23 +40,13 @@ pub(crate) fn merge(systems: Vec<System>) -> (Router, Value) {
                 .build(),
         )
         .build();
-    let mut tags = Vec::new();
-    for System {
-        name,
-        router,
-        problems: _,
-    } in systems
-    {
-        let (router, api) = OpenApiRouter::split_for_parts(router);
+    for system in systems {
+        let (router, api) = OpenApiRouter::split_for_parts(system.router);
         routes = routes.merge(router);
         document.merge(api);
-        tags.push(json!({"name": name}));
     }
     let mut document = serde_json::to_value(&document).unwrap_or_default();
     document["openapi"] = "3.1.0".into();
-    if document.get("tags").is_none() {
-        document["tags"] = tags.into();
-    }
     complete(&mut document);
     (routes, document)
 }
