@@ -128,9 +128,19 @@ async fn assert_exactly_once(api: &Api, keys: &[String]) {
     }
 }
 
+/// A world away from the usual ports: a world that starts while a part of this one is down would take its place.
+async fn on_ports(arguments: &[&str]) -> World {
+    Start {
+        arguments,
+        ..Start::default()
+    }
+    .up()
+    .await
+}
+
 #[tokio::test]
 async fn a_killed_region_is_seen_missed_and_back_on_its_port() {
-    let world = Start::default().up().await;
+    let world = on_ports(&["--port", "8311", "--database-port", "6311"]).await;
     let (api, lost) = (world.manager("eu1"), world.manager("ap1"));
     let load = Load::start(&world, 4);
     load.flows(20, Duration::from_secs(30)).await;
@@ -171,7 +181,7 @@ async fn a_killed_region_is_seen_missed_and_back_on_its_port() {
 
 #[tokio::test]
 async fn a_killed_database_loses_no_acknowledged_write() {
-    let world = Start::default().up().await;
+    let world = on_ports(&["--port", "8321", "--database-port", "6321"]).await;
     let load = Load::start(&world, 8);
     for _ in 0..2 {
         load.flows(50, Duration::from_secs(60)).await;
