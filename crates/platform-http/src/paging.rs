@@ -28,7 +28,7 @@ const LIMIT_MAX: u16 = 200;
 /// Milliseconds that a walk may take.
 const WALK_MAX_MS: u64 = 3_600_000;
 
-/// `limit`, `cursor` and `order` of a list (and `allow_partial` where the operation describes it). Name it in `params(…)` of `#[utoipa::path]`.
+/// `limit`, `cursor`, `order` and `allow_partial` of a list. Name it in `params(…)` of `#[utoipa::path]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paging {
     /// What storage is asked for.
@@ -295,6 +295,12 @@ impl IntoParams for Paging {
                     .enum_values(Some(["desc", "asc"]))
                     .default(Some("desc".into())),
                 "Direction on `created_at`, then id.",
+            ),
+            parameter(
+                "allow_partial",
+                of(Type::Boolean).default(Some(true.into())),
+                "Whether the list may miss what is in regions that cannot be reached, which `unreachable` names. \
+                 `false`: 503 instead.",
             ),
         ]
     }

@@ -202,3 +202,20 @@ async fn hard_case_32_coordinates_are_believed_from_the_edge_only() {
         serde_json::Value::Null
     );
 }
+
+#[tokio::test]
+async fn every_list_can_be_asked_for_whole() {
+    let world = World::new();
+    for partial in ["true", "false"] {
+        let list = world
+            .get(&format!("/v1/things?limit=1&allow_partial={partial}"))
+            .await;
+        assert_eq!(
+            (list.status, &list.json()["unreachable"]),
+            (200, &serde_json::json!([]))
+        );
+    }
+    let refused = world.get("/v1/things?allow_partial=maybe").await;
+    assert_eq!(refused.problem(), (400, "invalid_parameter".into()));
+    assert_eq!(refused.json()["errors"][0]["parameter"], "allow_partial");
+}
