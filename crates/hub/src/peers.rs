@@ -52,6 +52,7 @@ struct Inner {
 /// The body of `/readyz`.
 #[derive(Debug, Deserialize)]
 struct Readiness {
+    region: RegionTag,
     #[serde(default)]
     status: String,
     #[serde(default)]
@@ -145,6 +146,9 @@ impl Peers {
         let response = request.send().await?;
         let serves = response.status().is_success();
         let readiness: Readiness = response.json().await?;
+        if readiness.region != *region {
+            return Err(format!("{url} is region {}", readiness.region).into());
+        }
         let status = match (serves, readiness.status.as_str()) {
             (true, _) => RegionStatus::Up,
             (false, "draining") => RegionStatus::Draining,

@@ -111,6 +111,11 @@ fn tests() -> Result<()> {
             .env("RECORD_STATEMENTS", &recorded);
         command
     };
+    // The template databases, before runners start that would wait for each other to make them.
+    let mut templates = set(run::cargo());
+    templates.args(["test", "--quiet", "--locked"]);
+    templates.args(["--package", "platform-db", "--package", "warehouse"]);
+    run::run(templates.args(["--test", "it", "template_is_made"]))?;
     if run::succeeds(run::cargo().args(["nextest", "--version"])) {
         let profile = if std::env::var_os("CI").is_some() {
             "ci"

@@ -12,4 +12,5 @@ mod reads;
 mod receipts;
 mod restart;
 mod statements;
+mod template;
 mod writes;

@@ -4,6 +4,7 @@ mod faults;
 mod items;
 mod locations;
 mod prices;
+mod template;
 
 use platform_db::{Db, Directory};
 use testkit::{TestApp, TestDb};
