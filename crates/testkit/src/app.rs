@@ -75,6 +75,12 @@ impl TestApp {
         }
     }
 
+    /// The router, to serve it on a socket.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// A request with the token of a manager of every office.
     #[must_use]
     pub fn request(&self, method: Method, path: &str) -> TestRequest {

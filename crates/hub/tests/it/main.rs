@@ -38,14 +38,19 @@ impl Company {
     }
 }
 
+/// Port 1 refuses: the other regions are down.
 fn systems(db: &Db, topology: &Arc<Topology>) -> Vec<System> {
+    systems_among(db, topology, "http://127.0.0.1:1")
+}
+
+/// Every other region is said to be at `url`.
+fn systems_among(db: &Db, topology: &Arc<Topology>, url: &str) -> Vec<System> {
     let directory = Directory::new(db.clone());
     let names = vec!["warehouse".to_owned(), "hub".to_owned()];
-    // Port 1 refuses: the other regions are down.
     let urls: BTreeMap<_, _> = topology
         .tags()
         .into_iter()
-        .map(|tag| (tag, "http://127.0.0.1:1".to_owned()))
+        .map(|tag| (tag, url.to_owned()))
         .collect();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

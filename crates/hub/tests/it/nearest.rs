@@ -2,8 +2,10 @@
 
 use axum::http::Method;
 use serde_json::json;
+use testkit::TestApp;
+use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::Company;
+use crate::{Company, systems, systems_among};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hard_case_32_the_place_comes_from_the_query_or_from_the_serving_region() {
@@ -116,4 +118,29 @@ async fn status_is_measured() {
         })
         .collect();
     assert_eq!(states, [("eu1", "up"), ("us1", "down"), ("ap1", "down")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_believed_by_its_own_name_only() {
+    let company = Company::new().await;
+    let ap1 = TestApp::new("ap1", systems(&company.db.db_in("ap1"), &company.topology));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { axum::serve(listener, ap1.router()).await });
+    // The same process answers where us1 and ap1 are said to be; it is only one of them.
+    let eu1 = systems_among(&company.db.db_in("eu1"), &company.topology, &url);
+    let regions = TestApp::new("eu1", eu1).get("/v1/regions").await;
+    let states: Vec<_> = regions.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|region| {
+            (
+                region["tag"].as_str().unwrap(),
+                region["status"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(states, [("eu1", "up"), ("us1", "down"), ("ap1", "up")]);
 }
