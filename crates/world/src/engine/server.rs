@@ -116,7 +116,8 @@ impl Engine {
         for _ in 0..2 {
             self.port = ports::reserve(self.wish, self.folder.path())?.release();
             match self.start().await {
-                Err(EngineError::Failed { .. }) if !ports::is_free(self.port) => {}
+                Err(EngineError::Failed { reason, .. })
+                    if no_port(&reason) || !ports::is_free(self.port) => {}
                 other => return other,
             }
         }
@@ -314,6 +315,12 @@ async fn find(
 }
 
 /// The server's user may be kept from programs that root can run.
+/// Whether the server ended because its port was taken, by a process that may have left it since: another
+/// world that looks for ports holds each for a moment. PostgreSQL says "could not create any TCP/IP sockets".
+fn no_port(reason: &str) -> bool {
+    reason.contains("TCP/IP")
+}
+
 fn may_run(account: &Account, binaries: &Binaries) -> Result<(), EngineError> {
     let mut command = std::process::Command::new(binaries.folder.join("postgres"));
     super::account::run_as(&mut command, Some(account));
