@@ -31,6 +31,16 @@ macro_rules! kinds {
 kinds! {
     /// An item of the catalogue.
     Item ItemId "itm";
+    /// The stock of one item at one location.
+    Level LevelId "lvl";
+    /// One change of a level's stock or value.
+    Movement MovementId "mov";
+    /// Stock put aside.
+    Reservation ReservationId "rsv";
+    /// A journal entry.
+    Entry EntryId "jrn";
+    /// One posting of a journal entry.
+    Posting PostingId "pst";
     /// An event of the feed.
     Event EventId "evt";
     /// One request; also the audit row it wrote.

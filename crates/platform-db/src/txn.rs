@@ -1,12 +1,13 @@
 //! What a write's closure works with.
 
 use std::{
+    collections::BTreeMap,
     ops::Deref,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use kernel::{Intent, OfficeCode, Timestamp};
+use kernel::{Id, Intent, Kind, OfficeCode, RegionTag, Timestamp};
 use serde_json::Value;
 
 use crate::Session;
@@ -27,6 +28,8 @@ pub(crate) struct Notes {
     pub(crate) events: Vec<Event>,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
+    /// How many ids of each kind the closure has taken.
+    ids: BTreeMap<&'static str, u32>,
 }
 
 /// Something happened to a resource. Its id and time are the runner's.
@@ -52,6 +55,7 @@ impl<'c> Txn<'c> {
             events: Vec::new(),
             before: None,
             after: None,
+            ids: BTreeMap::new(),
         };
         Self {
             session,
@@ -87,6 +91,18 @@ impl<'c> Txn<'c> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.notes().now
+    }
+
+    /// The id of the next new resource of kind `K`, homed in `region`: it derives from the write's key and from how
+    /// many of its kind were made before, so that every attempt of the write names the same ones.
+    #[must_use]
+    pub fn new_id<K: Kind>(&self, region: &RegionTag) -> Id<K> {
+        let mut notes = self.notes();
+        let taken = notes.ids.entry(K::PREFIX).or_default();
+        let index = *taken;
+        *taken += 1;
+        drop(notes);
+        self.intent.new_id(region.clone(), index)
     }
 
     /// Names the office written to, where only the row told it: whoever loses it sees no replay.
