@@ -70,6 +70,16 @@ code!(
     LocationCode, is_place_code, "is not a location code: [a-z][a-z0-9-]{1,31}"
 );
 code!(
+    /// An account of the chart: `1300`.
+    AccountCode,
+    |text| matches!(text.len(), 1..=32)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-'),
+    "is not an account code: [0-9A-Za-z][0-9A-Za-z.-]{0,31}"
+);
+code!(
     /// A country, ISO 3166-1 alpha-2: `DE`.
     CountryCode,
     |text| COUNTRIES.split_ascii_whitespace().any(|code| code == text),

@@ -48,6 +48,26 @@ pub enum Common {
         /// The office.
         office: OfficeCode,
     },
+    /// A filter names what does not exist.
+    #[error("the parameter {parameter} names {value}, which does not exist")]
+    UnknownInFilter {
+        /// Name of the query parameter.
+        parameter: &'static str,
+        /// What it named.
+        value: String,
+    },
+    /// `as_of` lies in the future.
+    #[error("as_of lies in the future")]
+    AsOfInFuture {
+        /// When the request was received.
+        now: Timestamp,
+    },
+    /// `as_of` lies before anything was recorded.
+    #[error("nothing was recorded before {beginning}")]
+    AsOfTooOld {
+        /// When the company's first row was recorded.
+        beginning: Timestamp,
+    },
     /// A PATCH or DELETE without `If-Match`.
     #[error("If-Match is required")]
     IfMatchRequired,

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod code;
+pub mod date;
 pub mod error;
 pub mod id;
 pub mod money;
@@ -16,10 +17,11 @@ pub mod time;
 pub mod write;
 
 pub use call::{Call, Freshness, ReadMode, ReadWant, Token};
-pub use code::{CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag};
+pub use code::{AccountCode, CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag};
+pub use date::{Date, Month};
 pub use error::{Common, FieldError, Invalid, OpError, SystemError};
 pub use id::{Id, Kind, RequestId};
-pub use money::AmountMinor;
+pub use money::{AmountMinor, PositiveAmount, Quantity};
 pub use page::{Order, PageRequest, Position};
 pub use principal::{Offices, Principal, Role, Scope};
 pub use time::{Clock, Timestamp};

@@ -9,8 +9,8 @@ use utoipa::{
 };
 
 use crate::{
-    AmountMinor, CountryCode, CurrencyCode, Id, Kind, LocationCode, OfficeCode, RegionTag,
-    Timestamp, money::AMOUNT_MAX,
+    AccountCode, AmountMinor, CountryCode, CurrencyCode, Date, Id, Kind, LocationCode, Month,
+    OfficeCode, PositiveAmount, Quantity, RegionTag, Timestamp, money::AMOUNT_MAX,
 };
 
 fn text(pattern: &str, example: &str, description: &str) -> RefOr<Schema> {
@@ -35,6 +35,8 @@ texts! {
     RegionTag "^[a-z][a-z0-9-]{0,15}$" "eu1" "A region.";
     OfficeCode "^[a-z][a-z0-9-]{1,31}$" "ber" "An office.";
     LocationCode "^[a-z][a-z0-9-]{1,31}$" "ber-main" "A location of an office.";
+    AccountCode "^[0-9A-Za-z][0-9A-Za-z.-]{0,31}$" "1300" "An account of the chart.";
+    Month "^[0-9]{4}-[0-9]{2}$" "2026-11" "A month of the books.";
     CountryCode "^[A-Z]{2}$" "DE" "A country (ISO 3166-1 alpha-2).";
     CurrencyCode "^[A-Z]{3}$" "EUR" "A currency (ISO 4217).";
 }
@@ -58,20 +60,42 @@ impl<K: Kind> ToSchema for Id<K> {
     }
 }
 
-impl PartialSchema for AmountMinor {
+macro_rules! numbers {
+    ($($name:ident $minimum:expr, $example:literal $description:literal;)*) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::new(Type::Integer))
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+                    .minimum(Some($minimum))
+                    .maximum(Some(AMOUNT_MAX))
+                    .examples([$example])
+                    .description(Some($description))
+                    .into()
+            }
+        }
+        impl ToSchema for $name {}
+    )*};
+}
+
+numbers! {
+    AmountMinor -AMOUNT_MAX, 10_000 "Minor units of the currency beside it.";
+    PositiveAmount 1, 10_000 "Minor units of the currency beside it, more than nothing.";
+    Quantity 0, 5 "Whole units of the item.";
+}
+
+impl PartialSchema for Date {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
-            .schema_type(SchemaType::new(Type::Integer))
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .minimum(Some(-AMOUNT_MAX))
-            .maximum(Some(AMOUNT_MAX))
-            .examples([10_000])
-            .description(Some("Minor units of the currency beside it."))
+            .schema_type(SchemaType::new(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+            .examples(["2026-11-22"])
+            .description(Some("A day in the time zone of the office."))
             .into()
     }
 }
 
-impl ToSchema for AmountMinor {}
+impl ToSchema for Date {}
 
 impl PartialSchema for Timestamp {
     fn schema() -> RefOr<Schema> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod as_of;
 mod clock;
 mod config;
 mod db;
@@ -22,6 +23,7 @@ mod verdict;
 mod worker;
 mod write;
 
+pub use as_of::AsOf;
 pub use config::DbConfig;
 pub use db::Db;
 pub use directory::Directory;
@@ -42,6 +44,7 @@ pub use txn::{Event, Txn};
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
     [
+        as_of::STATEMENTS,
         clock::STATEMENTS,
         keys::STATEMENTS,
         migrate::STATEMENTS,

@@ -150,6 +150,10 @@ const PLATFORM: Migrations = Migrations {
             "V0006__index_offices_by_creation",
             include_str!("../migrations/V0006__index_offices_by_creation.sql"),
         ),
+        (
+            "V0007__index_audit_log_by_time",
+            include_str!("../migrations/V0007__index_audit_log_by_time.sql"),
+        ),
     ],
     // Rows of the first three are never changed or deleted by a service; FOR UPDATE needs UPDATE (hard case 35).
     grants: &[

@@ -111,6 +111,8 @@ const LOCK: &str = "
 
 const HOME: &str = "SELECT home_region FROM platform.offices WHERE code = $1";
 
+const HOMES: &str = "SELECT code, home_region FROM platform.offices ORDER BY code";
+
 const ACTIVE: &str = "
     SELECT code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
            default_tax_rate_bp, status, version, created_at, updated_at
@@ -165,6 +167,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     GET,
     LOCK,
     HOME,
+    HOMES,
     ACTIVE,
     LIST_DESC,
     LIST_ASC,
@@ -211,6 +214,42 @@ pub async fn home(session: &Session, code: &OfficeCode) -> Result<Option<RegionT
         .await?
         .map(|row| row.get("home_region"))
         .transpose()
+}
+
+/// An office, and where its rows live.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OfficeHome {
+    /// Home region.
+    pub region: RegionTag,
+    /// The office.
+    pub office: OfficeCode,
+}
+
+impl OfficeHome {
+    /// The regions and the offices as two columns, for `unnest($1::TEXT[], $2::TEXT[]) AS o (region, office)`.
+    #[must_use]
+    pub fn columns(homes: &[Self]) -> (Vec<&RegionTag>, Vec<&OfficeCode>) {
+        homes
+            .iter()
+            .map(|home| (&home.region, &home.office))
+            .unzip()
+    }
+}
+
+/// Every office with its home, by code.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn homes(session: &Session) -> Result<Vec<OfficeHome>, DbError> {
+    let rows = session.rows(HOMES, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(OfficeHome {
+                region: row.get("home_region")?,
+                office: row.get("code")?,
+            })
+        })
+        .collect()
 }
 
 /// A page of offices by (`created_at`, `code`), one more than asked for if there are more.

@@ -87,61 +87,19 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The office, if the token reaches it.
+    /// Checks that the token reaches the office.
     ///
     /// # Errors
     /// `office_forbidden`.
-    pub fn reach(&self, office: OfficeCode) -> Result<ReachedOffice, Common> {
-        if self.principal.offices.allow(&office) {
-            Ok(ReachedOffice(office))
+    pub fn reach(&self, office: &OfficeCode) -> Result<(), Common> {
+        if self.principal.offices.allow(office) {
+            Ok(())
         } else {
-            Err(Common::OfficeForbidden { office })
+            Err(Common::OfficeForbidden {
+                office: office.clone(),
+            })
         }
     }
-
-    /// The offices that a list shows: those asked for, or every one that the token reaches.
-    ///
-    /// # Errors
-    /// `office_forbidden` for the first one asked for that the token does not reach.
-    pub fn narrow(&self, wanted: Option<Vec<OfficeCode>>) -> Result<OfficeFilter, Common> {
-        match (wanted, &self.principal.offices) {
-            (Some(wanted), _) => {
-                let reached = wanted.into_iter().map(|office| self.reach(office));
-                Ok(OfficeFilter::These(reached.collect::<Result<_, _>>()?))
-            }
-            (None, kernel::Offices::All) => Ok(OfficeFilter::All),
-            (None, kernel::Offices::Some(offices)) => Ok(OfficeFilter::These(
-                offices.iter().cloned().map(ReachedOffice).collect(),
-            )),
-        }
-    }
-}
-
-/// An office that the caller's token reaches: made by [`Caller::reach`] only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReachedOffice(OfficeCode);
-
-impl ReachedOffice {
-    /// The code.
-    #[must_use]
-    pub fn code(&self) -> &OfficeCode {
-        &self.0
-    }
-
-    /// The code.
-    #[must_use]
-    pub fn into_code(self) -> OfficeCode {
-        self.0
-    }
-}
-
-/// The offices of a list: made by [`Caller::narrow`] only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OfficeFilter {
-    /// All of them.
-    All,
-    /// These.
-    These(Vec<ReachedOffice>),
 }
 
 impl<P: Permission> Deref for Can<P> {

@@ -72,6 +72,28 @@ fn of_common(common: &Common) -> Problem {
             format!("The token does not reach the office {office}."),
         )
         .with("office", office.as_str()),
+        Common::UnknownInFilter { parameter, value } => Problem::invalid_parameter(
+            parameter,
+            unknown_code(parameter),
+            format!("{value} does not exist"),
+        ),
+        Common::AsOfInFuture { now } => Problem::new(
+            &problem::VALIDATION_FAILED,
+            format!("as_of lies in the future; it is {now} now."),
+        )
+        .with(
+            "errors",
+            serde_json::json!([{
+                "parameter": "as_of",
+                "code": "in_the_future",
+                "detail": format!("must not be after now, {now}"),
+            }]),
+        ),
+        Common::AsOfTooOld { beginning } => Problem::new(
+            &problem::AS_OF_TOO_OLD,
+            format!("Nothing was recorded before {beginning}."),
+        )
+        .with("beginning", beginning.to_string()),
         Common::IfMatchRequired => Problem::new(
             &problem::IF_MATCH_REQUIRED,
             "Send the ETag of the version that you want to change as If-Match.",
@@ -99,6 +121,17 @@ fn of_common(common: &Common) -> Problem {
                 None => problem,
             }
         }
+    }
+}
+
+/// `office_unknown`, …: which of a filter's values names nothing.
+fn unknown_code(parameter: &str) -> &'static str {
+    match parameter {
+        "office" => "office_unknown",
+        "location" => "location_unknown",
+        "item" => "item_unknown",
+        "account" => "account_unknown",
+        _ => "unknown",
     }
 }
 

@@ -27,8 +27,8 @@ mod upload;
 mod write;
 
 pub use auth::{
-    AnyToken, Caller, Can, EdgeLocation, JwksSource, KeysError, OfficeFilter, Open, Permission,
-    ReachedOffice, Verifier, permission,
+    AnyToken, Caller, Can, EdgeLocation, JwksSource, KeysError, Open, Permission, Verifier,
+    permission,
 };
 pub use config::{HttpConfig, Limits, Quota, TrustedProxies};
 pub use error::ApiError;

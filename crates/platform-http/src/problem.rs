@@ -77,6 +77,7 @@ types! {
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" 415 "Unsupported media type";
     VALIDATION_FAILED "validation_failed" 422 "Validation failed";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "Idempotency key used for another request";
+    AS_OF_TOO_OLD "as_of_too_old" 422 "Moment too old";
     AMOUNT_OUT_OF_RANGE "amount_out_of_range" 422 "Amount out of range";
     IF_MATCH_REQUIRED "if_match_required" 428 "If-Match required";
     QUOTA_EXCEEDED "quota-exceeded" 429 "Request cannot be satisfied as assigned quota has been exceeded";

@@ -31,8 +31,12 @@ pub enum SetupError {
 
 /// Every schema that a server of this build uses, in the order in which they are migrated.
 #[must_use]
-pub fn systems() -> [&'static Migrations; 2] {
-    [platform_db::migrations(), warehouse::migrations()]
+pub fn systems() -> [&'static Migrations; 3] {
+    [
+        platform_db::migrations(),
+        accounting::migrations(),
+        warehouse::migrations(),
+    ]
 }
 
 /// The role that services connect as; `migrate` makes it, with the least rights.

@@ -65,12 +65,8 @@ pub(super) async fn list_offices(
     Params(query): Params<OfficeQuery>,
     paging: Paging,
 ) -> Result<Listed<OfficeView>, ApiError> {
-    for office in query.office.clone().unwrap_or_default() {
-        if app.directory.home(&caller.call, &office).await?.is_none() {
-            let detail = format!("{office} is not an office");
-            return Err(Problem::invalid_parameter("office", "office_unknown", detail).into());
-        }
-    }
+    let wanted = query.office.clone().unwrap_or_default();
+    app.directory.known(&caller.call, wanted).await?;
     let spec = ReadSpec::reference("list_offices", caller.want, paging.request.snapshot);
     let filter = OfficeFilter {
         codes: query.office,

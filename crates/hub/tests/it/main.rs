@@ -23,7 +23,7 @@ struct Company {
 
 impl Company {
     async fn new() -> Self {
-        let db = TestDb::new(&[warehouse::migrations()]).await;
+        let db = TestDb::new(&[accounting::migrations(), warehouse::migrations()]).await;
         let topology = Arc::new(Topology::embedded());
         hub::load_offices(&db.db(), &topology).await.unwrap();
         Self { db, topology }

@@ -121,7 +121,9 @@ async fn list_things(
     Params(filters): Params<ListThings>,
     paging: Paging,
 ) -> Result<Listed<u32>, ApiError> {
-    caller.narrow(filters.office)?;
+    for office in filters.office.iter().flatten() {
+        caller.reach(office)?;
+    }
     let after = paging
         .request
         .after
@@ -236,15 +238,15 @@ async fn update_thing(
     Segment(id): Segment<OfficeCode>,
     request: WriteRequest,
 ) -> Result<Written, ApiError> {
-    let office = caller.reach(id)?.into_code();
+    caller.reach(&id)?;
     let intent = request.intent(
         &caller,
         "update_thing",
         RegionTag::global(),
-        Some(office.clone()),
+        Some(id.clone()),
     );
     intent.require_version(7)?;
-    let body = Some(json!({"id": office, "version": 8, "key": intent.key.as_str()}).to_string());
+    let body = Some(json!({"id": id, "version": 8, "key": intent.key.as_str()}).to_string());
     Ok(Written(Reply {
         status: 200,
         location: None,

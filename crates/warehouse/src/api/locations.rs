@@ -4,7 +4,7 @@ use axum::extract::State;
 use kernel::{LocationCode, OfficeCode, Position, RegionTag, SystemError, Timestamp};
 use platform_db::ReadSpec;
 use platform_http::{
-    ApiError, Can, Found, Listed, Paging, Params, Problem, Segment, WriteRequest, Written,
+    ApiError, Can, Found, Listed, Paging, Params, Segment, WriteRequest, Written,
     permission::{WarehouseRead, WarehouseWrite},
 };
 use serde::Deserialize;
@@ -45,12 +45,8 @@ pub(super) async fn list_locations(
     Params(query): Params<LocationQuery>,
     paging: Paging,
 ) -> Result<Listed<LocationView>, ApiError> {
-    for office in query.office.clone().unwrap_or_default() {
-        if app.directory.home(&caller.call, &office).await?.is_none() {
-            let detail = format!("{office} is not an office");
-            return Err(Problem::invalid_parameter("office", "office_unknown", detail).into());
-        }
-    }
+    let wanted = query.office.clone().unwrap_or_default();
+    app.directory.known(&caller.call, wanted).await?;
     let spec = ReadSpec::reference("list_locations", caller.want, paging.request.snapshot);
     let filter = LocationFilter {
         offices: query.office,

@@ -16,7 +16,7 @@ struct Warehouse {
 
 impl Warehouse {
     async fn new() -> Self {
-        let db = TestDb::new(&[warehouse::migrations()]).await;
+        let db = TestDb::new(&[accounting::migrations(), warehouse::migrations()]).await;
         for (code, region) in [("ber", "eu1"), ("nyc", "us1")] {
             db.query(&format!(
                 "INSERT INTO platform.offices (code, name, country, city, time_zone, currency, latitude, longitude, \

@@ -1,0 +1,22 @@
+CREATE TABLE IF NOT EXISTS accounting.journal_entries (
+    region TEXT NOT NULL,
+    id UUID NOT NULL,
+    office TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    effective_date DATE NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    recorded_by TEXT NOT NULL,
+    description TEXT NOT NULL,
+    subject_type TEXT,
+    subject_id TEXT,
+    source_type TEXT,
+    source_id TEXT,
+    source_rule TEXT,
+    reverses UUID,
+    CONSTRAINT journal_entries_pkey PRIMARY KEY (region, id),
+    CONSTRAINT journal_entries_reverses_key UNIQUE (region, reverses),
+    CONSTRAINT journal_entries_source_key UNIQUE (region, office, source_type, source_id, source_rule),
+    CONSTRAINT journal_entries_office_fkey FOREIGN KEY (office) REFERENCES platform.offices (code),
+    CONSTRAINT journal_entries_currency_fkey FOREIGN KEY (currency) REFERENCES platform.currencies (code),
+    CONSTRAINT journal_entries_reverses_fkey FOREIGN KEY (region, reverses) REFERENCES accounting.journal_entries (region, id)
+);

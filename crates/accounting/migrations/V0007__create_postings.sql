@@ -1,0 +1,23 @@
+CREATE TABLE IF NOT EXISTS accounting.postings (
+    region TEXT NOT NULL,
+    id UUID NOT NULL,
+    entry UUID NOT NULL,
+    line INT8 NOT NULL,
+    office TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    period TEXT NOT NULL,
+    effective_date DATE NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    debit TEXT NOT NULL,
+    credit TEXT NOT NULL,
+    amount_minor INT8 NOT NULL,
+    memo TEXT,
+    CONSTRAINT postings_pkey PRIMARY KEY (region, id),
+    CONSTRAINT postings_entry_key UNIQUE (region, entry, line),
+    CONSTRAINT postings_entry_fkey FOREIGN KEY (region, entry) REFERENCES accounting.journal_entries (region, id),
+    CONSTRAINT postings_period_fkey FOREIGN KEY (region, office, period) REFERENCES accounting.periods (region, office, period),
+    CONSTRAINT postings_debit_fkey FOREIGN KEY (debit) REFERENCES accounting.accounts (code),
+    CONSTRAINT postings_credit_fkey FOREIGN KEY (credit) REFERENCES accounting.accounts (code),
+    CONSTRAINT postings_accounts_check CHECK (debit <> credit),
+    CONSTRAINT postings_amount_check CHECK (amount_minor BETWEEN 1 AND 9007199254740991)
+);

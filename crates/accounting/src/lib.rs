@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+mod app;
+
+use platform_db::Migrations;
+
+pub use app::App;
+
+/// The schema `accounting`, in the order in which its files are applied.
+#[must_use]
+pub fn migrations() -> &'static Migrations {
+    macro_rules! files {
+        ($($name:literal,)*) => {
+            &[$(($name, include_str!(concat!("../migrations/", $name, ".sql"))),)*]
+        };
+    }
+    static MIGRATIONS: Migrations = Migrations {
+        system: "accounting",
+        files: files![
+            "V0001__create_accounts",
+            "V0002__index_accounts_by_age",
+            "V0003__load_chart",
+            "V0004__create_periods",
+            "V0005__create_journal_entries",
+            "V0006__index_journal_entries_by_age",
+            "V0007__create_postings",
+            "V0008__index_postings_by_period",
+            "V0009__index_postings_by_debit",
+            "V0010__index_postings_by_credit",
+            "V0011__create_period_balances",
+            "V0012__index_periods_by_age",
+        ],
+        // What was recorded in the ledger is never changed or deleted by a service.
+        grants: &[
+            ("accounts", "SELECT, INSERT"),
+            ("periods", "SELECT, INSERT, UPDATE"),
+            ("journal_entries", "SELECT, INSERT"),
+            ("postings", "SELECT, INSERT"),
+            ("period_balances", "SELECT, INSERT, DELETE"),
+        ],
+    };
+    &MIGRATIONS
+}

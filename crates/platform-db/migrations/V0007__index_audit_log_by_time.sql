@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS audit_log_time_idx ON platform.audit_log (region, at DESC, id DESC);

@@ -1,0 +1,21 @@
+CREATE TABLE IF NOT EXISTS warehouse.stock_movements (
+    region TEXT NOT NULL,
+    id UUID NOT NULL,
+    office TEXT NOT NULL,
+    location TEXT NOT NULL,
+    item UUID NOT NULL,
+    currency TEXT NOT NULL,
+    delta INT8 NOT NULL,
+    value_delta_minor INT8 NOT NULL,
+    kind TEXT NOT NULL,
+    reason TEXT,
+    reference TEXT,
+    journal_entry UUID,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    recorded_by TEXT NOT NULL,
+    CONSTRAINT stock_movements_pkey PRIMARY KEY (region, id),
+    CONSTRAINT stock_movements_level_fkey FOREIGN KEY (region, location, item) REFERENCES warehouse.stock_levels (region, location, item),
+    CONSTRAINT stock_movements_entry_fkey FOREIGN KEY (region, journal_entry) REFERENCES accounting.journal_entries (region, id),
+    CONSTRAINT stock_movements_kind_check CHECK (kind IN ('receipt', 'issue', 'return', 'adjust', 'transfer_out', 'transfer_in', 'opening')),
+    CONSTRAINT stock_movements_delta_check CHECK (delta <> 0)
+);

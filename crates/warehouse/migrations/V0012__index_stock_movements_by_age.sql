@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS stock_movements_age_idx ON warehouse.stock_movements (region, office, recorded_at DESC, id DESC);
