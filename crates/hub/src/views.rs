@@ -2,6 +2,7 @@
 
 use kernel::{CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag, Reply, Timestamp};
 use platform_db::offices::Office;
+use platform_http::LocatedBy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -126,18 +127,6 @@ pub(crate) struct NearOffice {
 pub(crate) struct Nearest {
     pub(crate) data: Vec<NearOffice>,
     pub(crate) located_by: LocatedBy,
-}
-
-/// Where the coordinates came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LocatedBy {
-    /// `lat` and `lon` of the query.
-    Query,
-    /// The edge's geo headers.
-    Edge,
-    /// The serving region's own place.
-    Region,
 }
 
 /// A deployment site.

@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod domain;
 mod ops;
+mod places;
 mod storage;
 mod views;
 

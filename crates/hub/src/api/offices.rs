@@ -7,12 +7,11 @@ use platform_db::{
     offices::{OfficeFilter, OfficeStatus},
 };
 use platform_http::{
-    ApiError, Can, EdgeLocation, Found, Listed, Paging, ParameterError, Params, Problem, Segment,
-    WriteRequest, Written,
+    ApiError, Can, EdgeLocation, Found, Listed, Paging, Params, Problem, Segment, WriteRequest,
+    Written, locate,
     permission::{OfficesRead, OfficesWrite},
 };
 use serde::Deserialize;
-use topology::Point;
 use utoipa::IntoParams;
 
 use super::bodies;
@@ -21,7 +20,7 @@ use crate::{
     ops::{
         create_office as create, nearest_offices as nearest, read_offices, update_office as update,
     },
-    views::{LocatedBy, NearOffice, Nearest, OfficeStatusName, OfficeView},
+    views::{NearOffice, Nearest, OfficeStatusName, OfficeView},
 };
 
 /// Offices named when the query does not say how many.
@@ -168,7 +167,7 @@ pub(super) async fn nearest_offices(
     State(app): State<App>,
     caller: Can<OfficesRead>,
     Params(query): Params<NearestQuery>,
-    EdgeLocation(edge): EdgeLocation,
+    edge: EdgeLocation,
 ) -> Result<Found<Nearest>, ApiError> {
     let limit = match query.limit {
         Some(0) => {
@@ -177,7 +176,8 @@ pub(super) async fn nearest_offices(
         Some(limit) => u16::try_from(limit).unwrap_or(NEAREST_MAX).min(NEAREST_MAX),
         None => NEAREST_DEFAULT,
     };
-    let (from, located_by) = place(&app, &query, edge)?;
+    let place = (query.lat, query.lon);
+    let (from, located_by) = locate(place, edge, &app.topology, app.db.region())?;
     let spec = ReadSpec::reference("nearest_offices", caller.want, None);
     let offices =
         nearest::nearest_offices(&app.db, &caller.call, spec, (from, usize::from(limit))).await?;
@@ -200,46 +200,4 @@ pub(super) async fn nearest_offices(
         data: data.collect(),
         located_by,
     }))
-}
-
-fn place(
-    app: &App,
-    query: &NearestQuery,
-    edge: Option<(f64, f64)>,
-) -> Result<(Point, LocatedBy), Problem> {
-    let refuse = |name, detail: &str| Problem::invalid_parameter(name, "range", detail);
-    let from_query = match (query.lat, query.lon) {
-        (Some(lat), Some(lon)) => Some((lat, lon)),
-        (Some(_), None) => return Err(refuse("lon", "is required beside lat")),
-        (None, Some(_)) => return Err(refuse("lat", "is required beside lon")),
-        (None, None) => None,
-    };
-    let Some((lat, lon)) = from_query else {
-        let from_edge = edge.and_then(|(lat, lon)| Point::new(lat, lon).ok());
-        let own = || {
-            app.topology
-                .region(app.db.region())
-                .map(|region| region.location)
-        };
-        return match from_edge {
-            Some(point) => Ok((point, LocatedBy::Edge)),
-            None => Ok((
-                own().unwrap_or(app.topology.primary().location),
-                LocatedBy::Region,
-            )),
-        };
-    };
-    let mut errors = Vec::new();
-    // Each is tried beside a good one, so that both are named when both are at fault.
-    for (name, tried) in [("lat", Point::new(lat, 0.0)), ("lon", Point::new(0.0, lon))] {
-        errors.extend(
-            tried
-                .err()
-                .map(|error| ParameterError::new(name, "range", error.to_string())),
-        );
-    }
-    match Point::new(lat, lon) {
-        Ok(point) => Ok((point, LocatedBy::Query)),
-        Err(_) => Err(Problem::invalid_parameters(errors)),
-    }
 }

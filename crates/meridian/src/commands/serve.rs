@@ -189,10 +189,7 @@ pub(super) fn compose(
     let directory = Directory::new(db.clone());
     let mut composed = Vec::new();
     if matches!(systems, Systems::All | Systems::Warehouse) {
-        let app = warehouse::App {
-            db: db.clone(),
-            directory: directory.clone(),
-        };
+        let app = warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology));
         composed.push(warehouse::system(app));
     }
     if matches!(systems, Systems::All | Systems::Hub) {

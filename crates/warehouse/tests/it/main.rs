@@ -6,8 +6,11 @@ mod locations;
 mod prices;
 mod template;
 
+use std::sync::Arc;
+
 use platform_db::{Db, Directory};
 use testkit::{TestApp, TestDb};
+use topology::Topology;
 
 /// The warehouse as `region` serves it, over a database of its own with the offices `ber` (eu1) and `nyc` (us1).
 struct Warehouse {
@@ -42,6 +45,10 @@ fn app(db: Db, region: &str) -> TestApp {
     let directory = Directory::new(db.clone());
     TestApp::new(
         region,
-        vec![warehouse::system(warehouse::App { db, directory })],
+        vec![warehouse::system(warehouse::App::new(
+            db,
+            directory,
+            Arc::new(Topology::embedded()),
+        ))],
     )
 }
