@@ -37,6 +37,8 @@ kinds! {
     Movement MovementId "mov";
     /// Stock put aside.
     Reservation ReservationId "rsv";
+    /// One line of an order.
+    OrderLine OrderLineId "oln";
     /// A journal entry.
     Entry EntryId "jrn";
     /// One posting of a journal entry.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::{join, join3};
-use kernel::{Call, Freshness, ReadWant, RegionTag, SystemError, Timestamp, Token};
+use kernel::{Call, Freshness, ReadMode, ReadWant, RegionTag, SystemError, Timestamp, Token};
 use tokio::time::timeout_at;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     engine::{Engine, timeout_ms},
     metrics::Why,
     moment::{Given, Moment},
+    offices::OfficeHome,
     pool::Shared,
     verdict::Verdict,
     write::{RECONNECT_PAUSE_MS, pause, system_error},
@@ -33,6 +34,10 @@ pub struct ReadSpec {
 }
 
 impl ReadSpec {
+    /// How old a read over several offices may be, unless the caller wants it otherwise
+    /// (`api-and-domain` section 5).
+    pub const SEVERAL_OFFICES: ReadMode = ReadMode::Bounded { max_ms: 10_000 };
+
     /// A read of reference data, which every region has: no home, no trip to another region.
     #[must_use]
     pub fn reference(operation: &'static str, want: ReadWant, snapshot: Option<Timestamp>) -> Self {
@@ -40,6 +45,30 @@ impl ReadSpec {
             operation,
             want,
             home: RegionTag::global(),
+            snapshot,
+        }
+    }
+
+    /// A read of what these offices have; it has no home unless they share one.
+    #[must_use]
+    pub fn over(
+        operation: &'static str,
+        mut want: ReadWant,
+        snapshot: Option<Timestamp>,
+        offices: &[OfficeHome],
+    ) -> Self {
+        let (first, others) = match offices.split_first() {
+            Some((first, others)) => (Some(&first.region), others),
+            None => (None, offices),
+        };
+        if !others.is_empty() {
+            want.mode.get_or_insert(Self::SEVERAL_OFFICES);
+        }
+        let shared = first.filter(|home| others.iter().all(|other| other.region == **home));
+        Self {
+            operation,
+            want,
+            home: shared.cloned().unwrap_or_else(RegionTag::global),
             snapshot,
         }
     }
@@ -427,6 +456,31 @@ mod tests {
             ceil_to_ms("1795000000123000000").as_millis(),
             1_795_000_000_123
         );
+    }
+
+    #[test]
+    fn a_read_over_several_offices_may_be_ten_seconds_old() {
+        let home = |region: &str, office: &str| OfficeHome {
+            region: region.parse().unwrap(),
+            office: office.parse().unwrap(),
+        };
+        let (ber, par, nyc) = (home("eu1", "ber"), home("eu1", "par"), home("us1", "nyc"));
+        let bounded = Some(ReadMode::Bounded { max_ms: 10_000 });
+        for (offices, mode, region) in [
+            (vec![], None, "g"),
+            (vec![ber.clone()], None, "eu1"),
+            (vec![ber.clone(), par], bounded, "eu1"),
+            (vec![ber.clone(), nyc.clone()], bounded, "g"),
+        ] {
+            let spec = ReadSpec::over("list", ReadWant::default(), None, &offices);
+            assert_eq!((spec.want.mode, spec.home.as_str()), (mode, region));
+        }
+        let strong = ReadWant {
+            mode: Some(ReadMode::Strong),
+            ..ReadWant::default()
+        };
+        let spec = ReadSpec::over("list", strong, None, &[ber, nyc]);
+        assert_eq!(spec.want.mode, Some(ReadMode::Strong));
     }
 
     #[test]

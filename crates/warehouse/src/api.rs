@@ -1,9 +1,11 @@
 //! HTTP: extract, one operation, wrap.
 
+mod availability;
 mod bodies;
 mod items;
 mod locations;
 mod problem;
+mod reservations;
 
 use platform_http::System;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,6 +28,9 @@ pub fn system(app: App) -> System {
             locations::create_location
         ))
         .routes(routes!(locations::get_location, locations::update_location))
+        .routes(routes!(availability::find_availability))
+        .routes(routes!(reservations::list_reservations))
+        .routes(routes!(reservations::get_reservation))
         .with_state(app);
     System {
         name: "warehouse",

@@ -2,3 +2,4 @@
 
 pub(crate) mod item;
 pub(crate) mod location;
+pub(crate) mod reservation;

@@ -92,6 +92,8 @@ pub fn migrations() -> &'static Migrations {
             "V0015__index_reservations_by_age",
             "V0016__index_active_reservations_by_expiry",
             "V0017__index_active_reservations_by_level",
+            "V0018__index_reservations_by_level",
+            "V0019__index_active_reservations_by_age",
         ],
         grants: &[
             ("items", "SELECT, INSERT, UPDATE, DELETE"),

@@ -1,7 +1,9 @@
 //! SQL and row → domain. One file per table.
 
+pub(crate) mod availability;
 pub(crate) mod items;
 pub(crate) mod locations;
+pub(crate) mod reservations;
 
 use std::{error::Error, str::FromStr};
 
@@ -29,7 +31,9 @@ fn corrupt(column: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> DbE
 pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
     items::STATEMENTS
         .iter()
+        .chain(availability::STATEMENTS)
         .chain(locations::STATEMENTS)
+        .chain(reservations::STATEMENTS)
         .copied()
 }
 
@@ -39,7 +43,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn no_statement_scans_a_whole_table() {
-        let db = TestDb::new(&[crate::migrations()]).await;
+        let db = TestDb::new(&[accounting::migrations(), crate::migrations()]).await;
         for sql in super::statements() {
             let plan = db.explain(sql).await;
             assert!(!plan.contains("Seq Scan"), "{sql}\n{plan}");

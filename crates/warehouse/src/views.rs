@@ -1,5 +1,8 @@
 //! The one JSON form of each resource: in answers, events and audit rows alike.
 
+pub(crate) mod availability;
+pub(crate) mod reservation;
+
 use kernel::{
     AmountMinor, CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag, Reply, Timestamp,
 };

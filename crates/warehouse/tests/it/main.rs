@@ -1,5 +1,6 @@
 //! The warehouse through its router, on a real PostgreSQL.
 
+mod availability;
 mod faults;
 mod items;
 mod locations;

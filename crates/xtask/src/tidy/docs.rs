@@ -17,7 +17,6 @@ const LATER: &[&str] = &[
     "query_too_short",
     "reservation_not_active",
     "transfer_state",
-    "unknown_sku",
 ];
 
 const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
