@@ -44,6 +44,12 @@ impl IdempotencyKey {
         }
     }
 
+    /// The key of the `number`-th row of a write of many: `#` is not legal in keys that clients send.
+    #[must_use]
+    pub fn row(&self, number: u64) -> Self {
+        Self(format!("{}#{number}", self.0))
+    }
+
     /// Whether this names a write that came without a key.
     #[must_use]
     pub fn is_auto(&self) -> bool {

@@ -12,7 +12,7 @@ use kernel::{
 use uuid::Uuid;
 
 use crate::{
-    DbError, Receipt, ReceiptStatus, Row, Session,
+    DbError, Receipt, ReceiptStatus, Row, Session, Txn,
     txn::{Event, Notes},
 };
 
@@ -80,6 +80,47 @@ pub(crate) const COUNT_EFFECTS: &str = "
     WHERE region = ANY($1) AND id = ANY($2)
     GROUP BY id, office";
 
+/// Reads the key rows of many writes, and where only the audit row is left.
+pub(crate) const FIND_ROWS: &str = "
+    SELECT w.n, k.id IS NOT NULL AS keyed, k.fingerprint, k.office, k.status, k.version, k.body, k.effect_ids,
+           k.request_id, coalesce(k.location, a.location) AS location
+    FROM unnest($1::INT8[], $2::TEXT[], $3::UUID[]) AS w (n, region, id)
+    LEFT JOIN platform.idempotency_keys AS k ON k.region = w.region AND k.id = w.id
+    LEFT JOIN platform.audit_log AS a ON a.region = w.region AND a.id = w.id
+    WHERE k.id IS NOT NULL OR a.id IS NOT NULL";
+
+/// Stores the audit rows, events and key rows of many writes of one request; counts the key rows that were not there.
+/// Lists of ids cross as text with commas, since an array of arrays has no `unnest` by rows.
+pub(crate) const RECORD_ROWS: &str = "
+    WITH w AS (
+        SELECT region, id, office, key, ids, before, after, location, event_ids, fingerprint, status, version, body
+        FROM unnest($1::TEXT[], $2::UUID[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::TEXT[],
+                    $9::TEXT[], $10::TEXT[], $11::INT8[], $12::INT8[], $13::TEXT[])
+            AS w (region, id, office, key, ids, before, after, location, event_ids, fingerprint, status, version, body)
+    ), audited AS (
+        INSERT INTO platform.audit_log
+            (region, id, at, issuer, subject, scopes, scope, ip, served_in, office, request_id, key, action, ids,
+             before, after, location, event_ids)
+        SELECT region, id, $14, $15, $16, $17, $18, $19, $20, office, $21, key, $22, string_to_array(ids, ','),
+               before::JSONB, after::JSONB, location, string_to_array(event_ids, ',')
+        FROM w
+        ON CONFLICT (region, id) DO NOTHING
+    ), emitted AS (
+        INSERT INTO platform.events
+            (region, id, time, kind, subject, office, resource_version, request_id, data)
+        SELECT e.region, e.id, $14, e.kind, e.subject, e.office, e.resource_version, $21, e.data::JSONB
+        FROM unnest($23::TEXT[], $24::UUID[], $25::TEXT[], $26::TEXT[], $27::TEXT[], $28::INT8[], $29::TEXT[])
+            AS e (region, id, kind, subject, office, resource_version, data)
+        ON CONFLICT (region, id) DO NOTHING
+    )
+    INSERT INTO platform.idempotency_keys
+        (region, id, issuer, subject, key, scope, method, path, fingerprint, office, request_id, served_in,
+         status, location, version, body, effect_ids, committed_at, expire_at)
+    SELECT region, id, $15, $16, key, $18, $30, $31, decode(fingerprint, 'hex'), office, $21, $20, status, location,
+           version, body, string_to_array(ids, ','), $14, $32
+    FROM w
+    ON CONFLICT (region, id) DO NOTHING";
+
 /// Every statement of this module.
 pub(crate) const STATEMENTS: &[&str] = &[
     FIND,
@@ -89,6 +130,8 @@ pub(crate) const STATEMENTS: &[&str] = &[
     KEY_RECEIPT,
     AUDIT_RECEIPT,
     COUNT_EFFECTS,
+    FIND_ROWS,
+    RECORD_ROWS,
 ];
 
 /// What a key row says.
@@ -196,6 +239,93 @@ pub(crate) async fn record(
         .map(drop)
 }
 
+/// What is known of each of the writes that left something: its key row, or where its effect can be seen.
+pub(crate) async fn find_rows(
+    session: &Session,
+    intents: &[Intent],
+) -> Result<Vec<(usize, Result<KeyRow, Option<String>>)>, DbError> {
+    let numbers: Vec<i64> = (0..).take(intents.len()).collect();
+    let regions: Vec<&RegionTag> = intents.iter().map(|intent| &intent.home).collect();
+    let ids: Vec<Uuid> = intents
+        .iter()
+        .map(|intent| write_id(&intent.principal, &intent.key))
+        .collect();
+    let rows = session.rows(FIND_ROWS, &[&numbers, &regions, &ids]).await?;
+    rows.iter()
+        .map(|row| {
+            let number: i64 = row.get("n")?;
+            let index = usize::try_from(number).map_err(|source| decode("n", source))?;
+            let found = if row.get("keyed")? {
+                Ok(key_row(row)?)
+            } else {
+                Err(row.get("location")?)
+            };
+            Ok((index, found))
+        })
+        .collect()
+}
+
+/// One of many writes, done.
+#[derive(Debug)]
+pub(crate) struct StoredRow<'a> {
+    pub(crate) intent: &'a Intent,
+    pub(crate) notes: Notes,
+    pub(crate) reply: Reply,
+}
+
+/// Sends [`RECORD_ROWS`]: how many key rows were not there before.
+pub(crate) async fn record_rows(txn: &Txn<'_>, rows: &[StoredRow<'_>]) -> Result<u64, DbError> {
+    let Some(first) = rows.first().map(|row| row.intent) else {
+        return Ok(0);
+    };
+    let now = txn.now();
+    let columns = RowColumns::of(rows);
+    let scopes: Vec<&str> = first
+        .principal
+        .scopes
+        .iter()
+        .map(|scope| scope.as_str())
+        .collect();
+    txn.execute(
+        RECORD_ROWS,
+        &[
+            &columns.regions,
+            &columns.ids,
+            &columns.offices,
+            &columns.keys,
+            &columns.effect_ids,
+            &columns.before,
+            &columns.after,
+            &columns.locations,
+            &columns.event_ids,
+            &columns.fingerprints,
+            &columns.statuses,
+            &columns.versions,
+            &columns.bodies,
+            &now,
+            &first.principal.issuer,
+            &first.principal.subject,
+            &scopes,
+            &first.scope.as_str(),
+            &first.call.client().map(|ip| ip.to_string()),
+            first.call.region(),
+            &first.call.id().to_string(),
+            &first.operation,
+            &columns.event_regions,
+            &columns.events.ids,
+            &columns.events.kinds,
+            &columns.events.subjects,
+            &columns.events.offices,
+            &columns.events.versions,
+            &columns.events.data,
+            &first.method,
+            &first.path,
+            &now.plus(RETENTION),
+        ],
+    )
+    .await
+}
+
 /// A key to make void.
 #[derive(Debug, Clone, Copy)]
 pub struct Void<'a> {
@@ -287,6 +417,7 @@ fn decode(column: &str, source: impl std::error::Error + Send + Sync + 'static) 
 }
 
 /// Events, by column: JSON goes as text, since CockroachDB has no arrays of JSONB.
+#[derive(Default)]
 struct EventColumns<'a> {
     ids: Vec<Uuid>,
     ids_as_text: Vec<String>,
@@ -313,4 +444,74 @@ impl<'a> EventColumns<'a> {
             data: events.iter().map(|e| e.data.to_string()).collect(),
         }
     }
+
+    fn append(&mut self, mut other: Self) {
+        self.ids.append(&mut other.ids);
+        self.ids_as_text.append(&mut other.ids_as_text);
+        self.kinds.append(&mut other.kinds);
+        self.subjects.append(&mut other.subjects);
+        self.offices.append(&mut other.offices);
+        self.versions.append(&mut other.versions);
+        self.data.append(&mut other.data);
+    }
+}
+
+/// Many writes, by column.
+#[derive(Default)]
+struct RowColumns<'a> {
+    regions: Vec<&'a RegionTag>,
+    ids: Vec<Uuid>,
+    offices: Vec<Option<&'a OfficeCode>>,
+    keys: Vec<&'a str>,
+    effect_ids: Vec<String>,
+    before: Vec<Option<String>>,
+    after: Vec<Option<String>>,
+    locations: Vec<Option<&'a str>>,
+    event_ids: Vec<String>,
+    fingerprints: Vec<String>,
+    statuses: Vec<i64>,
+    versions: Vec<Option<i64>>,
+    bodies: Vec<Option<&'a str>>,
+    event_regions: Vec<&'a RegionTag>,
+    events: EventColumns<'a>,
+}
+
+impl<'a> RowColumns<'a> {
+    fn of(rows: &'a [StoredRow<'a>]) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            let StoredRow {
+                intent,
+                notes,
+                reply,
+            } = row;
+            let events = EventColumns::of(intent, &notes.events);
+            columns.regions.push(&intent.home);
+            columns.ids.push(write_id(&intent.principal, &intent.key));
+            columns.offices.push(notes.office.as_ref());
+            columns.keys.push(intent.key.as_str());
+            columns.effect_ids.push(reply.effect_ids.join(","));
+            columns
+                .before
+                .push(notes.before.as_ref().map(ToString::to_string));
+            columns
+                .after
+                .push(notes.after.as_ref().map(ToString::to_string));
+            columns.locations.push(reply.location.as_deref());
+            columns.event_ids.push(events.ids_as_text.join(","));
+            columns.fingerprints.push(hex(&intent.fingerprint));
+            columns.statuses.push(i64::from(reply.status));
+            columns.versions.push(reply.version);
+            columns.bodies.push(reply.body.as_deref());
+            columns
+                .event_regions
+                .extend(std::iter::repeat_n(&intent.home, events.ids.len()));
+            columns.events.append(events);
+        }
+        columns
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

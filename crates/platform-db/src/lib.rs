@@ -39,6 +39,7 @@ pub use receipt::{Receipt, ReceiptStatus};
 pub use session::{Row, Session};
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
+pub use write::{OpenRows, RowEnd, RowRefusal, RowWrite, RowsDone, RowsEnd};
 
 /// Every statement of this crate, for the test that prepares and explains them all.
 #[must_use]

@@ -49,8 +49,12 @@ pub struct Event {
 
 impl<'c> Txn<'c> {
     pub(crate) fn new(session: &'c Session, intent: &'c Intent) -> Self {
+        Self::at(session, intent, intent.call.received_at())
+    }
+
+    pub(crate) fn at(session: &'c Session, intent: &'c Intent, now: Timestamp) -> Self {
         let notes = Notes {
-            now: intent.call.received_at(),
+            now,
             office: intent.office.clone(),
             events: Vec::new(),
             before: None,

@@ -15,8 +15,10 @@
 mod attempt;
 mod commit;
 mod course;
+mod rows;
 
 pub(crate) use attempt::STATEMENTS;
+pub use rows::{OpenRows, RowEnd, RowRefusal, RowWrite, RowsDone, RowsEnd};
 
 use std::time::{Duration, Instant};
 

@@ -11,6 +11,7 @@ mod offices;
 mod reads;
 mod receipts;
 mod restart;
+mod rows;
 mod statements;
 mod template;
 mod writes;

@@ -1,0 +1,377 @@
+//! Many writes in one transaction, each with its own key, audit row, events and receipt: imports, generated data.
+//!
+//! The transaction as a whole is a write like any other, under a key that this request makes up: that key's row
+//! resolves a COMMIT whose end is not known. The keys of the rows are looked up before each transaction; a twin
+//! that commits in between is found when the key rows are stored, and the rest is tried again without its rows.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use kernel::{Common, IdempotencyKey, Intent, OpError, ReadWant, Reply, SystemError};
+
+use crate::{
+    Db, DbError, ReadSpec, Refusal, Session, TxError, Txn,
+    keys::{self, KeyRow, StoredRow},
+    txn::Notes,
+};
+
+/// Transactions that met a twin's rows: each time at least one row more is known.
+const TWINS_MAX: u32 = 20;
+
+/// One row's no.
+#[derive(Debug)]
+pub enum RowRefusal<E> {
+    /// The operation's own rules.
+    Own(E),
+    /// One of the shared rules.
+    Common(Common),
+}
+
+impl<E> From<Common> for RowRefusal<E> {
+    fn from(common: Common) -> Self {
+        Self::Common(common)
+    }
+}
+
+/// How one row ended.
+#[derive(Debug)]
+pub enum RowEnd<E> {
+    /// It was written now; in a rehearsal and in a transaction that was not wanted: it would be.
+    Written(Reply),
+    /// It was written before: its stored answer.
+    Replayed(Reply),
+    /// Nothing was written for it.
+    Refused(RowRefusal<E>),
+}
+
+/// What became of the rows of one transaction.
+#[derive(Debug)]
+pub struct RowsEnd<E> {
+    /// One per row, in order.
+    pub rows: Vec<RowEnd<E>>,
+    /// Whether what was written stands: false for a rehearsal and where the closure did not want it.
+    pub committed: bool,
+}
+
+/// The rows that a transaction has still to write.
+#[derive(Debug, Clone)]
+pub struct OpenRows {
+    intents: Arc<Vec<Intent>>,
+    open: Vec<usize>,
+}
+
+impl OpenRows {
+    /// Index among all rows, and the row's write.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Intent)> {
+        self.open
+            .iter()
+            .filter_map(|index| self.intents.get(*index).map(|intent| (*index, intent)))
+    }
+}
+
+/// A row that the closure has written: made by [`Txn::wrote`].
+#[derive(Debug)]
+pub struct RowWrite {
+    notes: Notes,
+    reply: Reply,
+}
+
+/// What the closure leaves: for each open row, in their order, what it wrote or why not.
+#[derive(Debug)]
+pub struct RowsDone<E> {
+    /// One per open row.
+    pub rows: Vec<Result<RowWrite, RowRefusal<E>>>,
+    /// Whether to commit what was written.
+    pub commit: bool,
+}
+
+impl Txn<'_> {
+    /// The transaction as one of its rows sees it: ids, events and audit are the row's own, the time is that of
+    /// this transaction now. Ask after every row was locked.
+    #[must_use]
+    pub fn for_row<'r>(&'r self, intent: &'r Intent) -> Txn<'r> {
+        Txn::at(self, intent, self.now())
+    }
+
+    /// Ends a row with its answer.
+    #[must_use]
+    pub fn wrote(self, reply: Reply) -> RowWrite {
+        RowWrite {
+            notes: self.into_notes(),
+            reply,
+        }
+    }
+}
+
+/// Why a transaction of many rows is not committed.
+#[derive(Debug, thiserror::Error)]
+enum NotCommitted<E: std::error::Error + 'static> {
+    #[error("a twin wrote one of the rows")]
+    Twin,
+    #[error("the closure did not want it")]
+    Unwanted,
+    #[error(transparent)]
+    Own(E),
+}
+
+impl<E: Refusal> Refusal for NotCommitted<E> {
+    fn from_constraint(name: &str) -> Option<Self> {
+        E::from_constraint(name).map(Self::Own)
+    }
+}
+
+/// What the last attempt of a transaction did with its rows.
+type Left<E> = Arc<Mutex<Option<Vec<Result<Reply, RowRefusal<E>>>>>>;
+
+impl Db {
+    /// Writes many rows in one serializable transaction: those whose key is known are replayed, the others are
+    /// given to `work`, which may refuse some of them. All rows share call, operation, principal and rehearsal.
+    /// `work` may run several times and in vain. Rows whose twins may be under way at the same time name something
+    /// that both have in common among their hot rows, else many twins at once hinder each other.
+    ///
+    /// # Errors
+    /// [`OpError`] for the transaction as a whole; a broken constraint that `E` knows is [`OpError::Refused`].
+    pub async fn write_rows<E: Refusal, W>(
+        &self,
+        rows: Vec<Intent>,
+        work: W,
+    ) -> Result<RowsEnd<E>, OpError<E>>
+    where
+        W: AsyncFn(&Txn<'_>, &OpenRows) -> Result<RowsDone<E>, TxError<E>>,
+    {
+        let Some(whole) = whole(&rows) else {
+            return Ok(RowsEnd {
+                rows: Vec::new(),
+                committed: false,
+            });
+        };
+        let intents = Arc::new(rows);
+        let mut ends: Vec<Option<RowEnd<E>>> = intents.iter().map(|_| None).collect();
+        let mut refused: BTreeMap<usize, RowRefusal<E>> = BTreeMap::new();
+        for _ in 0..TWINS_MAX {
+            self.look_up(&intents, &mut ends).await?;
+            for (index, refusal) in std::mem::take(&mut refused) {
+                settle(&mut ends, index, RowEnd::Refused(refusal));
+            }
+            let open: Vec<usize> = (0..)
+                .zip(&ends)
+                .filter(|(_, end)| end.is_none())
+                .map(|(index, _)| index)
+                .collect();
+            if open.is_empty() {
+                break;
+            }
+            let open = OpenRows {
+                intents: Arc::clone(&intents),
+                open,
+            };
+            let left: Left<E> = Arc::default();
+            let attempts = Arc::new(AtomicU32::new(0));
+            let batch = Intent {
+                key: next_key(&whole),
+                ..whole.clone()
+            };
+            let written = self
+                .write_open(batch, &open, (&left, &attempts), &work)
+                .await;
+            let committed = match written {
+                Ok(()) => true,
+                Err(OpError::Refused(NotCommitted::Unwanted)) => false,
+                Err(OpError::Refused(NotCommitted::Twin)) => continue,
+                // What is in the way may be a twin's (hard case 4): then one row more is known now.
+                Err(OpError::Refused(NotCommitted::Own(refusal))) => {
+                    self.look_up(&intents, &mut ends).await?;
+                    if open
+                        .open
+                        .iter()
+                        .all(|index| matches!(ends.get(*index), Some(None)))
+                    {
+                        return Err(OpError::Refused(refusal));
+                    }
+                    continue;
+                }
+                Err(OpError::Common(common)) => return Err(OpError::Common(common)),
+                Err(OpError::System(error)) => return Err(OpError::System(error)),
+            };
+            // Of several attempts an earlier one may have landed: then the key rows tell what it wrote.
+            let certain = attempts.load(Ordering::Relaxed) == 1 || !committed || whole.dry_run;
+            let left = left.lock().unwrap_or_else(PoisonError::into_inner).take();
+            for (index, done) in open.open.iter().copied().zip(left.unwrap_or_default()) {
+                match done {
+                    Ok(reply) if certain => settle(&mut ends, index, RowEnd::Written(reply)),
+                    Ok(_) => {}
+                    Err(refusal) if certain => settle(&mut ends, index, RowEnd::Refused(refusal)),
+                    Err(refusal) => drop(refused.insert(index, refusal)),
+                }
+            }
+            if certain {
+                return finish(ends, committed && !whole.dry_run);
+            }
+        }
+        finish(ends, true)
+    }
+
+    /// One transaction over the open rows.
+    async fn write_open<E: Refusal, W>(
+        &self,
+        batch: Intent,
+        open: &OpenRows,
+        (left, attempts): (&Left<E>, &Arc<AtomicU32>),
+        work: &W,
+    ) -> Result<(), OpError<NotCommitted<E>>>
+    where
+        W: AsyncFn(&Txn<'_>, &OpenRows) -> Result<RowsDone<E>, TxError<E>>,
+    {
+        self.write(batch, async move |txn: &Txn<'_>| {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            let done = work(txn, open).await.map_err(|error| match error {
+                TxError::Refused(refusal) => TxError::Refused(NotCommitted::Own(refusal)),
+                TxError::Common(common) => TxError::Common(common),
+                TxError::Db(error) => TxError::Db(error),
+            })?;
+            let commit = done.commit;
+            let stored = store(txn, open, done, left).await?;
+            if !commit {
+                return Err(TxError::Refused(NotCommitted::Unwanted));
+            }
+            let Some(stored) = stored else {
+                return Err(TxError::Refused(NotCommitted::Twin));
+            };
+            txn.audit(None, Some(serde_json::json!({ "rows": stored })));
+            Ok(Reply {
+                status: 200,
+                location: None,
+                version: None,
+                body: None,
+                effect_ids: Vec::new(),
+            })
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Finds the rows that were written before.
+    async fn look_up<E>(
+        &self,
+        intents: &Arc<Vec<Intent>>,
+        ends: &mut [Option<RowEnd<E>>],
+    ) -> Result<(), SystemError> {
+        let Some(first) = intents.first().filter(|intent| !intent.dry_run) else {
+            return Ok(());
+        };
+        let spec = ReadSpec {
+            operation: first.operation,
+            want: ReadWant::default(),
+            home: first.home.clone(),
+            snapshot: None,
+        };
+        let asked = Arc::clone(intents);
+        let found = self
+            .read(&first.call, spec, async move |session: &Session| {
+                keys::find_rows(session, &asked).await
+            })
+            .await?
+            .value;
+        for (index, row) in found {
+            if let Some(intent) = intents.get(index) {
+                settle(ends, index, replay(intent, row));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The write that the transaction as a whole is.
+fn whole(rows: &[Intent]) -> Option<Intent> {
+    let first = rows.first()?;
+    let mut hot: Vec<String> = rows
+        .iter()
+        .flat_map(|row| row.hot.iter().cloned())
+        .collect();
+    hot.sort_unstable();
+    hot.dedup();
+    Some(Intent {
+        fingerprint: [0; 32],
+        if_match: None,
+        hot,
+        ..first.clone()
+    })
+}
+
+/// A key for one transaction of this request.
+fn next_key(whole: &Intent) -> IdempotencyKey {
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    IdempotencyKey::auto(whole.call.id()).row(TAKEN.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Stores what the rows that were written leave behind; `None` if a twin was there first.
+async fn store<E>(
+    txn: &Txn<'_>,
+    open: &OpenRows,
+    done: RowsDone<E>,
+    left: &Left<E>,
+) -> Result<Option<usize>, DbError> {
+    let mut ends = Vec::with_capacity(done.rows.len());
+    let mut stored = Vec::with_capacity(done.rows.len());
+    for ((_, intent), row) in open.iter().zip(done.rows) {
+        match row {
+            Ok(RowWrite { notes, reply }) => {
+                ends.push(Ok(reply.clone()));
+                stored.push(StoredRow {
+                    intent,
+                    notes,
+                    reply,
+                });
+            }
+            Err(refusal) => ends.push(Err(refusal)),
+        }
+    }
+    *left.lock().unwrap_or_else(PoisonError::into_inner) = Some(ends);
+    if !done.commit {
+        return Ok(None);
+    }
+    let count = stored.len();
+    let inserted = keys::record_rows(txn, &stored).await?;
+    Ok((usize::try_from(inserted) == Ok(count)).then_some(count))
+}
+
+/// What a row's key row says, in the order of hard case 10.
+fn replay<E>(intent: &Intent, row: Result<KeyRow, Option<String>>) -> RowEnd<E> {
+    let row = match row {
+        Ok(row) => row,
+        Err(location) => {
+            return RowEnd::Refused(Common::AlreadyExists { location }.into());
+        }
+    };
+    let own = row.request_id == intent.call.id().to_string();
+    let forbidden = row
+        .office
+        .filter(|office| !intent.principal.offices.allow(office));
+    match (forbidden, row.reply) {
+        (Some(office), _) => RowEnd::Refused(Common::OfficeForbidden { office }.into()),
+        (None, None) => RowEnd::Refused(Common::KeyVoided.into()),
+        (None, Some(_)) if !own && row.fingerprint != intent.fingerprint => {
+            RowEnd::Refused(Common::KeyReused.into())
+        }
+        (None, Some(reply)) if own => RowEnd::Written(reply),
+        (None, Some(reply)) => RowEnd::Replayed(reply),
+    }
+}
+
+/// The first end of a row is its end.
+fn settle<E>(ends: &mut [Option<RowEnd<E>>], index: usize, end: RowEnd<E>) {
+    if let Some(slot @ None) = ends.get_mut(index) {
+        *slot = Some(end);
+    }
+}
+
+fn finish<E>(ends: Vec<Option<RowEnd<E>>>, committed: bool) -> Result<RowsEnd<E>, OpError<E>> {
+    let rows: Option<Vec<RowEnd<E>>> = ends.into_iter().collect();
+    rows.map(|rows| RowsEnd { rows, committed })
+        .ok_or_else(|| SystemError::Contended.into())
+}
