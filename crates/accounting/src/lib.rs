@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod app;
+mod domain;
+pub mod ledger;
+mod storage;
+mod views;
 
 use platform_db::Migrations;
 
 pub use app::App;
+pub use views::EntryView;
 
 /// The schema `accounting`, in the order in which its files are applied.
 #[must_use]

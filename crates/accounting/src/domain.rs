@@ -1,0 +1,4 @@
+//! Entries, accounts, months, balances: rules, pure.
+
+pub(crate) mod entry;
+pub(crate) mod period;

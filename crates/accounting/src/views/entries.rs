@@ -1,0 +1,166 @@
+//! Journal entries.
+
+use kernel::{
+    AccountCode, CurrencyCode, Date, OfficeCode, PositiveAmount, RegionTag, Timestamp,
+    id::{EntryId, PostingId},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::entry::{Entry, Posting, Source, Subject};
+
+/// A journal entry. Nothing of it changes once it is recorded; a second entry may reverse it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = JournalEntry)]
+pub struct EntryView {
+    #[schema(value_type = String, example = "jrn_eu1_3v9kq2m8x0c7d5f1h4j6n9p2rs")]
+    id: EntryId,
+    #[schema(value_type = String, example = "ber")]
+    office: OfficeCode,
+    /// Home region of the office.
+    #[schema(value_type = String, example = "eu1")]
+    home_region: RegionTag,
+    /// ISO 4217; the currency of the office.
+    #[schema(value_type = String, example = "EUR")]
+    currency: CurrencyCode,
+    /// The business date, in the time zone of the office.
+    #[schema(value_type = String, format = Date, example = "2026-11-22")]
+    effective_date: Date,
+    /// When we learned of it.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Timestamp,
+    /// Subject of the token that recorded it.
+    #[schema(example = "ada")]
+    recorded_by: String,
+    #[schema(example = "Rent of November")]
+    description: String,
+    /// The order or transfer that it is about.
+    subject: Option<SubjectView>,
+    /// Which rule made it, of what; null for manual entries and reversals.
+    source: Option<SourceView>,
+    /// The entry that it takes back.
+    #[schema(value_type = Option<String>)]
+    reverses: Option<EntryId>,
+    /// The entry that takes it back.
+    #[schema(value_type = Option<String>)]
+    reversed_by: Option<EntryId>,
+    /// In the order given.
+    postings: Vec<PostingView>,
+    /// 1; 2 once it is reversed.
+    #[schema(minimum = 1, example = 1)]
+    version: i64,
+    /// The same as `recorded_at`.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was recorded, or reversed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// An amount that moves from one account to another.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Posting)]
+struct PostingView {
+    #[schema(value_type = String, example = "pst_eu1_3v9kq2m8x0c7d5f1h4j6n9p2rs")]
+    id: PostingId,
+    /// The account debited.
+    #[schema(value_type = String, example = "5900")]
+    debit: AccountCode,
+    /// The account credited.
+    #[schema(value_type = String, example = "1000")]
+    credit: AccountCode,
+    /// Minor units of the entry's currency.
+    #[schema(value_type = i64, minimum = 1, example = 120_000)]
+    amount_minor: PositiveAmount,
+    #[schema(example = "November")]
+    memo: Option<String>,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = EntrySubject)]
+struct SubjectView {
+    /// `order`, `transfer`.
+    #[serde(rename = "type")]
+    #[schema(example = "order")]
+    kind: String,
+    /// Its id.
+    id: String,
+}
+
+/// What made an entry.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = EntrySource)]
+struct SourceView {
+    /// Kind of what it was made of.
+    #[serde(rename = "type")]
+    #[schema(example = "receipt")]
+    kind: String,
+    /// Its id.
+    id: String,
+    /// Name of the rule.
+    #[schema(example = "receipt")]
+    rule: String,
+}
+
+impl From<&Entry> for EntryView {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            id: entry.id.clone(),
+            office: entry.office.clone(),
+            home_region: entry.id.region().clone(),
+            currency: entry.currency.clone(),
+            effective_date: entry.effective_date,
+            recorded_at: entry.recorded_at,
+            recorded_by: entry.recorded_by.clone(),
+            description: entry.description.clone(),
+            subject: entry.subject.as_ref().map(SubjectView::from),
+            source: entry.source.as_ref().map(SourceView::from),
+            reverses: entry.reverses.clone(),
+            reversed_by: entry.reversed.as_ref().map(|reversed| reversed.by.clone()),
+            postings: entry.postings.iter().map(PostingView::from).collect(),
+            version: entry.version(),
+            created_at: entry.recorded_at,
+            updated_at: entry.updated_at(),
+        }
+    }
+}
+
+impl From<&Posting> for PostingView {
+    fn from(posting: &Posting) -> Self {
+        Self {
+            id: posting.id.clone(),
+            debit: posting.debit.clone(),
+            credit: posting.credit.clone(),
+            amount_minor: posting.amount,
+            memo: posting.memo.clone(),
+        }
+    }
+}
+
+impl From<&Subject> for SubjectView {
+    fn from(subject: &Subject) -> Self {
+        Self {
+            kind: subject.kind.clone(),
+            id: subject.id.clone(),
+        }
+    }
+}
+
+impl From<&Source> for SourceView {
+    fn from(source: &Source) -> Self {
+        Self {
+            kind: source.kind.clone(),
+            id: source.id.clone(),
+            rule: source.rule.clone(),
+        }
+    }
+}
+
+impl EntryView {
+    /// The entry's id.
+    #[must_use]
+    pub fn id(&self) -> &EntryId {
+        &self.id
+    }
+}
