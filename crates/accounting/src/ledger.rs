@@ -146,8 +146,9 @@ impl Books {
         self.today
     }
 
-    /// Posts an entry; `None` when every amount is nothing. Call after all locks: what is recorded is younger than
-    /// every row observed. Nothing is written before [`save`](Self::save).
+    /// Posts an entry, and says so; `None` when every amount is nothing. Call after all locks: what is recorded is
+    /// younger than every row observed. Nothing is stored before [`save`](Self::save). Where one transaction holds
+    /// several writes, `txn` is the write that posts.
     ///
     /// # Errors
     /// [`PostError`].
@@ -204,7 +205,7 @@ impl Books {
                 memo: new.memo,
             })
             .collect();
-        self.entries.push(Entry {
+        let entry = Entry {
             id: txn.new_id::<id::Entry>(region),
             office: self.home.office.clone(),
             currency: self.currency.clone(),
@@ -217,11 +218,20 @@ impl Books {
             reverses: draft.reverses,
             reversed: None,
             postings,
+        };
+        // Told to the write that posts it: a transaction may hold several, each with an audit row of its own.
+        txn.emit(Event {
+            kind: "accounting.entry.posted",
+            subject: entry.id.to_string(),
+            office: Some(entry.office.clone()),
+            resource_version: entry.version(),
+            data: json(&EntryView::from(&entry)),
         });
+        self.entries.push(entry);
         Ok(self.entries.last())
     }
 
-    /// Writes what was posted, and says so: one statement, however many entries.
+    /// Stores what was posted: one statement, however many entries.
     ///
     /// # Errors
     /// [`PostError::OutOfRange`] if a large amount takes the balance of its account out of range; [`DbError`].
@@ -234,15 +244,6 @@ impl Books {
             .collect();
         let first: Vec<Month> = first.into_iter().collect();
         entries::insert(txn, &self.entries, &first).await?;
-        for entry in &self.entries {
-            txn.emit(Event {
-                kind: "accounting.entry.posted",
-                subject: entry.id.to_string(),
-                office: Some(entry.office.clone()),
-                resource_version: entry.version(),
-                data: json(&EntryView::from(entry)),
-            });
-        }
         Ok(())
     }
 }
