@@ -10,6 +10,7 @@ pub mod money;
 mod openapi;
 pub mod page;
 pub mod principal;
+pub mod rows;
 #[cfg(feature = "sql")]
 mod sql;
 pub mod text;
@@ -24,5 +25,6 @@ pub use id::{Id, Kind, RequestId};
 pub use money::{AmountMinor, PositiveAmount, Quantity};
 pub use page::{Order, PageRequest, Position};
 pub use principal::{Offices, Principal, Role, Scope};
+pub use rows::{RowEnd, RowRefusal, RowsEnd};
 pub use time::{Clock, Timestamp};
 pub use write::{IdempotencyKey, IfMatch, Intent, Reply};

@@ -30,6 +30,7 @@ pub use directory::Directory;
 pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 #[cfg(feature = "testing")]
 pub use faults::{Fault, Faults};
+pub use kernel::{RowEnd, RowRefusal, RowsEnd};
 pub use keys::Void;
 pub use migrate::{
     AppliedMigration, MigrateError, MigrateReport, Migrations, analyze, migrate, migrations,
@@ -39,7 +40,7 @@ pub use receipt::{Receipt, ReceiptStatus};
 pub use session::{Row, Session};
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
-pub use write::{OpenRows, RowEnd, RowRefusal, RowWrite, RowsDone, RowsEnd};
+pub use write::{OpenRows, RowWrite, RowsDone};
 
 /// Every statement of this crate, for the test that prepares and explains them all.
 #[must_use]

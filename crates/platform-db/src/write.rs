@@ -18,7 +18,7 @@ mod course;
 mod rows;
 
 pub(crate) use attempt::STATEMENTS;
-pub use rows::{OpenRows, RowEnd, RowRefusal, RowWrite, RowsDone, RowsEnd};
+pub use rows::{OpenRows, RowWrite, RowsDone};
 
 use std::time::{Duration, Instant};
 

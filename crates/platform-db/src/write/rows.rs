@@ -4,15 +4,15 @@
 //! resolves a COMMIT whose end is not known. The keys of the rows are looked up before each transaction; a twin
 //! that commits in between is found when the key rows are stored, and the rest is tried again without its rows.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use kernel::{Common, IdempotencyKey, Intent, OpError, ReadWant, Reply, SystemError};
+use kernel::{
+    Common, IdempotencyKey, Intent, OpError, ReadWant, Reply, RowEnd, RowRefusal, RowsEnd,
+    SystemError,
+};
 
 use crate::{
     Db, DbError, ReadSpec, Refusal, Session, TxError, Txn,
@@ -22,41 +22,6 @@ use crate::{
 
 /// Transactions that met a twin's rows: each time at least one row more is known.
 const TWINS_MAX: u32 = 20;
-
-/// One row's no.
-#[derive(Debug)]
-pub enum RowRefusal<E> {
-    /// The operation's own rules.
-    Own(E),
-    /// One of the shared rules.
-    Common(Common),
-}
-
-impl<E> From<Common> for RowRefusal<E> {
-    fn from(common: Common) -> Self {
-        Self::Common(common)
-    }
-}
-
-/// How one row ended.
-#[derive(Debug)]
-pub enum RowEnd<E> {
-    /// It was written now; in a rehearsal and in a transaction that was not wanted: it would be.
-    Written(Reply),
-    /// It was written before: its stored answer.
-    Replayed(Reply),
-    /// Nothing was written for it.
-    Refused(RowRefusal<E>),
-}
-
-/// What became of the rows of one transaction.
-#[derive(Debug)]
-pub struct RowsEnd<E> {
-    /// One per row, in order.
-    pub rows: Vec<RowEnd<E>>,
-    /// Whether what was written stands: false for a rehearsal and where the closure did not want it.
-    pub committed: bool,
-}
 
 /// The rows that a transaction has still to write.
 #[derive(Debug, Clone)]
@@ -71,6 +36,13 @@ impl OpenRows {
         self.open
             .iter()
             .filter_map(|index| self.intents.get(*index).map(|intent| (*index, intent)))
+    }
+
+    /// Whether one of them was found to be written.
+    fn any_known<E>(&self, ends: &[Option<RowEnd<E>>]) -> bool {
+        self.open
+            .iter()
+            .any(|index| matches!(ends.get(*index), Some(Some(_))))
     }
 }
 
@@ -152,24 +124,18 @@ impl Db {
         };
         let intents = Arc::new(rows);
         let mut ends: Vec<Option<RowEnd<E>>> = intents.iter().map(|_| None).collect();
-        let mut refused: BTreeMap<usize, RowRefusal<E>> = BTreeMap::new();
         for _ in 0..TWINS_MAX {
             self.look_up(&intents, &mut ends).await?;
-            for (index, refusal) in std::mem::take(&mut refused) {
-                settle(&mut ends, index, RowEnd::Refused(refusal));
-            }
-            let open: Vec<usize> = (0..)
-                .zip(&ends)
-                .filter(|(_, end)| end.is_none())
-                .map(|(index, _)| index)
-                .collect();
-            if open.is_empty() {
-                break;
-            }
             let open = OpenRows {
                 intents: Arc::clone(&intents),
-                open,
+                open: (0..)
+                    .zip(&ends)
+                    .filter_map(|(index, end)| end.is_none().then_some(index))
+                    .collect(),
             };
+            if open.open.is_empty() {
+                break;
+            }
             let left: Left<E> = Arc::default();
             let attempts = Arc::new(AtomicU32::new(0));
             let batch = Intent {
@@ -186,11 +152,7 @@ impl Db {
                 // What is in the way may be a twin's (hard case 4): then one row more is known now.
                 Err(OpError::Refused(NotCommitted::Own(refusal))) => {
                     self.look_up(&intents, &mut ends).await?;
-                    if open
-                        .open
-                        .iter()
-                        .all(|index| matches!(ends.get(*index), Some(None)))
-                    {
+                    if !open.any_known(&ends) {
                         return Err(OpError::Refused(refusal));
                     }
                     continue;
@@ -198,15 +160,22 @@ impl Db {
                 Err(OpError::Common(common)) => return Err(OpError::Common(common)),
                 Err(OpError::System(error)) => return Err(OpError::System(error)),
             };
+            let left = left.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let left = left.unwrap_or_default();
+            if left.iter().any(Result::is_err) {
+                // So may what a row was refused for. What is not wanted then may be wanted without that row.
+                self.look_up(&intents, &mut ends).await?;
+                if !committed && open.any_known(&ends) {
+                    continue;
+                }
+            }
             // Of several attempts an earlier one may have landed: then the key rows tell what it wrote.
             let certain = attempts.load(Ordering::Relaxed) == 1 || !committed || whole.dry_run;
-            let left = left.lock().unwrap_or_else(PoisonError::into_inner).take();
-            for (index, done) in open.open.iter().copied().zip(left.unwrap_or_default()) {
+            for (index, done) in open.open.iter().copied().zip(left) {
                 match done {
                     Ok(reply) if certain => settle(&mut ends, index, RowEnd::Written(reply)),
                     Ok(_) => {}
-                    Err(refusal) if certain => settle(&mut ends, index, RowEnd::Refused(refusal)),
-                    Err(refusal) => drop(refused.insert(index, refusal)),
+                    Err(refusal) => settle(&mut ends, index, RowEnd::Refused(refusal)),
                 }
             }
             if certain {

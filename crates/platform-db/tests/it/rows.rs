@@ -227,3 +227,48 @@ async fn hard_case_05_a_row_done_long_ago_exists_already() {
     );
     assert_eq!(test.count("SELECT count(*) FROM things.things").await, 1);
 }
+
+/// The closure itself finds the name taken, by the row's own twin: that is no reason to refuse the row.
+#[tokio::test]
+async fn hard_case_04_a_row_is_not_refused_for_what_its_twin_wrote() {
+    let test = TestDb::new(&[&THINGS]).await;
+    let dbs = ["eu1", "us1", "ap1"].map(|region| test.db_in(region));
+    let names = ["lamp", "desk", "sofa"];
+    let writes = (0..24).map(|n| {
+        let db = dbs[n % 3].clone();
+        async move {
+            let mut rows = rows(&db, &names);
+            for row in &mut rows {
+                row.hot = vec!["one import".into()];
+            }
+            db.write_rows(rows, async move |txn: &Txn<'_>, open: &OpenRows| {
+                let mut done = Vec::new();
+                for (_, intent) in open.iter() {
+                    let name = intent.key.as_str().trim_start_matches("row-key-");
+                    let taken = txn
+                        .row_opt(
+                            "SELECT 1 AS one FROM things.things WHERE region = 'eu1' AND name = $1",
+                            &[&name],
+                        )
+                        .await?;
+                    if taken.is_some() {
+                        done.push(Err(RowRefusal::Own(ThingError::NameTaken)));
+                        continue;
+                    }
+                    let row = txn.for_row(intent);
+                    let reply = insert_thing(&row, name).await?;
+                    done.push(Ok(row.wrote(reply)));
+                }
+                let commit = n % 2 == 0 || done.iter().all(Result::is_ok);
+                Ok::<_, TxError<ThingError>>(RowsDone { rows: done, commit })
+            })
+            .await
+        }
+    });
+    for end in join_all(writes).await {
+        for word in words(&end.unwrap()) {
+            assert!(["written", "replayed"].contains(&word), "{word}");
+        }
+    }
+    assert_each_once(&test, &names).await;
+}
