@@ -115,7 +115,7 @@ async fn make_item(apis: Vec<Api>) -> String {
 }
 
 /// Every acknowledged write has exactly one effect, by the count of audit rows.
-async fn assert_exactly_once(api: &Api, keys: &[String]) {
+pub(crate) async fn assert_exactly_once(api: &Api, keys: &[String]) {
     for keys in keys.chunks(1000) {
         let verified = api
             .post("/v1/writes/verify", &fresh_key(), &json!({"keys": keys}))

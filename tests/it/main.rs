@@ -12,5 +12,6 @@ mod items;
 mod lifecycle;
 mod nearest;
 mod processes;
+mod stock;
 mod wait;
 mod world;
