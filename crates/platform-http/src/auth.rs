@@ -244,10 +244,13 @@ fn authenticated(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {
 /// The checks that follow the scope and mean the same on every route: parameters' names, then headers.
 fn check_request(parts: &Parts, exchange: &Exchange) -> Result<ReadWant, Problem> {
     let operation = exchange.notes().operation.clone();
-    if let Some(operation) = operation {
-        query::refuse_unknown(parts.uri.query(), &operation.query)?;
-    }
-    let want = headers::common(parts)?;
+    let want = match operation {
+        Some(operation) => {
+            query::refuse_unknown(parts.uri.query(), &operation.query)?;
+            headers::common(parts, &operation.produces)?
+        }
+        None => headers::common(parts, &["application/json"])?,
+    };
     if let Some(token) = want.token {
         // One slightly ahead is fine: it is served strong (`hard-cases` 14).
         let slack =

@@ -45,6 +45,8 @@ pub(crate) struct Operation {
     pub(crate) method: String,
     /// Names of its query parameters.
     pub(crate) query: Vec<String>,
+    /// Media types of its answers, problems aside.
+    pub(crate) produces: Vec<String>,
 }
 
 /// What came of the `Authorization` header.

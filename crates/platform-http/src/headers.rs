@@ -248,17 +248,25 @@ fn tag_list(mut rest: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Whether the client takes `application/json` (RFC 9110, section 12.5.1).
-pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
+/// Whether the client takes one of these media types (RFC 9110, section 12.5.1).
+pub(crate) fn accepts(headers: &HeaderMap, types: &[impl AsRef<str>]) -> bool {
+    types.iter().any(|media| {
+        let (kind, subtype) = media.as_ref().split_once('/').unwrap_or_default();
+        weight(headers, kind, subtype) > 0
+    })
+}
+
+/// The weight in thousandths that `Accept` gives to a media type; all of them where there is no preference.
+pub(crate) fn weight(headers: &HeaderMap, kind: &str, subtype: &str) -> u32 {
     let values: Vec<&str> = headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .collect();
     if values.iter().all(|value| value.trim().is_empty()) {
-        return true; // no preference
+        return 1000; // no preference
     }
-    quality(&values, "application", "json") > 0
+    quality(&values, kind, subtype)
 }
 
 /// The weight in thousandths that the most specific matching range gives to a media type.
@@ -342,12 +350,19 @@ pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
     valid.then(|| head.to_owned())
 }
 
-/// Checks the headers that mean the same on every route.
-pub(crate) fn common(parts: &Parts) -> Result<ReadWant, Problem> {
-    if !accepts_json(&parts.headers) {
+/// Checks the headers that mean the same on every route; `types` are those of its answers.
+pub(crate) fn common<T>(parts: &Parts, types: &[T]) -> Result<ReadWant, Problem>
+where
+    T: AsRef<str>,
+{
+    if !accepts(&parts.headers, types) {
+        let types: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
         return Err(Problem::new(
             &problem::NOT_ACCEPTABLE,
-            "Answers are application/json (problems application/problem+json); Accept rules that out.",
+            format!(
+                "Answers are {} (problems application/problem+json); Accept rules that out.",
+                types.join(" or ")
+            ),
         ));
     }
     read_want(&parts.headers)

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod csv;
 mod error;
 mod exchange;
 mod fields;
@@ -21,6 +22,7 @@ mod probes;
 pub mod problem;
 mod query;
 mod reply;
+mod report;
 mod server;
 mod service;
 mod suggest;
@@ -41,6 +43,7 @@ pub use params::{Params, Segment, Segments};
 pub use place::{LocatedBy, locate};
 pub use problem::{Effect, ParameterError, Problem, ProblemType, ToProblem};
 pub use reply::{Found, Written};
+pub use report::{Format, Report, Tabled};
 pub use server::serve;
 pub use service::{Readiness, Service, ServiceParts, System, document, readiness, service};
 pub use write::{JsonRequest, WriteRequest};

@@ -22,6 +22,7 @@ use crate::{exchange::Operation, service::System, write::MERGE_PATCH};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const KEYLESS: &str = "x-keyless";
+const JSON: &str = "application/json";
 
 const DESCRIPTION: &str = "\
 One API over the systems of a company with offices around the world, served alike in every region. \
@@ -76,6 +77,7 @@ pub(crate) fn operations(document: &Value) -> HashMap<String, Vec<Arc<Operation>
                 id,
                 method: method.to_ascii_uppercase(),
                 query,
+                produces: produces(&operation["responses"]),
             };
             operations
                 .entry(path.clone())
@@ -84,6 +86,23 @@ pub(crate) fn operations(document: &Value) -> HashMap<String, Vec<Arc<Operation>
         }
     }
     operations
+}
+
+/// The media types of the answers of an operation that went well; JSON where none is described.
+fn produces(responses: &Value) -> Vec<String> {
+    let mut types: Vec<String> = Vec::new();
+    for (status, response) in responses.as_object().into_iter().flatten() {
+        if status.starts_with('2') {
+            let content = response["content"].as_object().into_iter().flatten();
+            types.extend(content.map(|(kind, _)| kind.clone()));
+        }
+    }
+    if types.is_empty() {
+        types.push(JSON.to_owned());
+    }
+    types.sort_unstable();
+    types.dedup();
+    types
 }
 
 /// What is wrong with a document: references that lead nowhere, operations without id or summary, ids given twice.
@@ -424,7 +443,10 @@ fn responses() -> Value {
             "The token lacks the scope or does not reach the office.",
         ),
         ("404", "There is no such resource."),
-        ("406", "`Accept` rules out `application/json`."),
+        (
+            "406",
+            "`Accept` rules out every type that this operation answers with.",
+        ),
         ("409", "The present state does not allow it."),
         ("410", "The cursor has expired."),
         ("412", "`If-Match` names another version."),

@@ -130,7 +130,8 @@ fn if_none_match_compares_the_whole_tag() {
 
 #[test]
 fn accept_is_weighed() {
-    let accepts = |values: &[&str]| accepts_json(&with(&header::ACCEPT, values));
+    let accepts =
+        |values: &[&str]| super::accepts(&with(&header::ACCEPT, values), &["application/json"]);
     for yes in [
         "*/*",
         "application/json",
@@ -154,6 +155,14 @@ fn accept_is_weighed() {
         assert!(!accepts(&[no]), "{no}");
     }
     assert!(accepts(&[]) && accepts(&["text/html", "application/json"]));
+    let report = |value: &str| {
+        super::accepts(
+            &with(&header::ACCEPT, &[value]),
+            &["application/json", "text/csv"],
+        )
+    };
+    assert!(report("text/csv") && report("text/*") && report("application/json"));
+    assert!(!report("text/html") && !report("application/json;q=0, text/csv;q=0"));
 }
 
 #[test]
@@ -204,7 +213,7 @@ proptest! {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.clone());
             let _ = (read_want(&headers), idempotency_key(&headers), if_match(&headers));
-            let _ = (accepts_json(&headers), traceparent(&headers), prefers_minimal(&headers));
+            let _ = (accepts(&headers, &["application/json"]), traceparent(&headers), prefers_minimal(&headers));
         }
     }
 

@@ -138,4 +138,14 @@ fn the_pipeline_learns_ids_and_query_parameters() {
     );
     assert_eq!(find("/v1/things", "POST").query, ["dry_run"]);
     assert!(find("/v1/check", "POST").query.is_empty());
+    assert_eq!(find("/v1/check", "POST").produces, ["application/json"]);
+    let report = json!({"paths": {"/v1/report": {"get": {"responses": {
+        "200": {"content": {"text/csv": {}, "application/json": {}}},
+        "422": {"content": {"application/problem+json": {}}},
+    }}}}});
+    let operations = super::operations(&report);
+    assert_eq!(
+        operations["/v1/report"][0].produces,
+        ["application/json", "text/csv"]
+    );
 }

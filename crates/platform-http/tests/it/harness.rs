@@ -22,9 +22,9 @@ use kernel::{
     Timestamp, Token,
 };
 use platform_http::{
-    AnyToken, ApiError, Can, EdgeLocation, Fields, Found, HttpConfig, JsonRequest, JwksSource,
-    Listed, Open, Paging, Params, Problem, ProblemType, Segment, Service, ServiceParts, System,
-    ToProblem, Verifier, WriteRequest, Written,
+    AnyToken, ApiError, Can, EdgeLocation, Fields, Format, Found, HttpConfig, JsonRequest,
+    JwksSource, Listed, Open, Paging, Params, Problem, ProblemType, Report, Segment, Service,
+    ServiceParts, System, Tabled, ToProblem, Verifier, WriteRequest, Written, csv,
     permission::{OfficesRead, WarehouseRead, WarehouseWrite},
 };
 use serde::{Deserialize, Serialize};
@@ -143,6 +143,33 @@ async fn list_things(
         },
         |row| row,
     ))
+}
+
+/// Two rows, the second with what a spreadsheet would run.
+#[derive(Debug, Serialize, ToSchema)]
+struct Rows {
+    data: Vec<(String, Option<i64>)>,
+}
+
+impl Tabled for Rows {
+    const COLUMNS: &'static [&'static str] = &["name", "value"];
+
+    fn write_rows(&self, table: &mut csv::Table) {
+        for (name, value) in &self.data {
+            table.row(&[name.into(), (*value).into()]);
+        }
+    }
+}
+
+/// Reports.
+#[utoipa::path(get, path = "/v1/report", operation_id = "report",
+    responses((status = 200, content((Rows = "application/json"), (String = "text/csv")))))]
+async fn report(_: Can<WarehouseRead>, format: Format) -> Report<Rows> {
+    let data = vec![("a, b".to_owned(), Some(-5)), ("=1+1".to_owned(), None)];
+    Report {
+        format,
+        body: Rows { data },
+    }
 }
 
 /// Does what `behave` says.
@@ -364,6 +391,7 @@ impl World {
         let router = OpenApiRouter::new()
             .routes(routes!(list_things, create_thing))
             .routes(routes!(get_thing, update_thing))
+            .routes(routes!(report))
             .routes(routes!(hang))
             .routes(routes!(panic))
             .routes(routes!(public))

@@ -219,3 +219,38 @@ async fn every_list_can_be_asked_for_whole() {
     assert_eq!(refused.problem(), (400, "invalid_parameter".into()));
     assert_eq!(refused.json()["errors"][0]["parameter"], "allow_partial");
 }
+
+#[tokio::test]
+async fn a_report_is_json_or_a_table_as_accept_says() {
+    let world = World::new();
+    let ask = async |accept: &str| {
+        world
+            .send(request("GET", "/v1/report", &[("accept", accept)], ""))
+            .await
+    };
+    for accept in ["", "*/*", "application/json", "text/csv, application/json"] {
+        let answer = ask(accept).await;
+        assert_eq!(answer.status, 200, "{accept}");
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.header("vary"), "accept");
+        assert_eq!(answer.json()["data"][0][0], "a, b");
+    }
+    for accept in ["text/csv", "text/*", "text/csv, */*;q=0.5"] {
+        let answer = ask(accept).await;
+        assert_eq!(answer.status, 200, "{accept}");
+        assert_eq!(
+            answer.header("content-type"),
+            "text/csv; charset=utf-8; header=present"
+        );
+        assert_eq!(answer.header("vary"), "accept");
+        assert_eq!(answer.header("cache-control"), "private, no-cache");
+        assert_eq!(answer.text, "name,value\r\n\"a, b\",-5\r\n'=1+1,\r\n");
+    }
+    let refused = ask("text/html").await;
+    assert_eq!(refused.problem(), (406, "not_acceptable".into()));
+    // What is not a report is JSON only.
+    let refused = world
+        .send(request("GET", "/v1/public", &[("accept", "text/csv")], ""))
+        .await;
+    assert_eq!(refused.problem(), (406, "not_acceptable".into()));
+}
