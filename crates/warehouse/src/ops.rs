@@ -9,6 +9,7 @@ pub(crate) mod read_items;
 pub(crate) mod read_locations;
 pub(crate) mod read_reservations;
 pub(crate) mod set_item_price;
+pub(crate) mod shelf;
 pub(crate) mod update_item;
 pub(crate) mod update_location;
 

@@ -2,7 +2,9 @@
 
 pub(crate) mod availability;
 pub(crate) mod items;
+pub(crate) mod levels;
 pub(crate) mod locations;
+pub(crate) mod movements;
 pub(crate) mod reservations;
 
 use std::{error::Error, str::FromStr};
@@ -19,7 +21,7 @@ where
         .map_err(|error: T::Err| corrupt(column, error))
 }
 
-fn corrupt(column: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> DbError {
+pub(crate) fn corrupt(column: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> DbError {
     DbError::Decode {
         column: column.to_owned(),
         source: source.into().into(),
@@ -32,7 +34,9 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
     items::STATEMENTS
         .iter()
         .chain(availability::STATEMENTS)
+        .chain(levels::STATEMENTS)
         .chain(locations::STATEMENTS)
+        .chain(movements::STATEMENTS)
         .chain(reservations::STATEMENTS)
         .copied()
 }

@@ -1,6 +1,7 @@
 //! The one JSON form of each resource: in answers, events and audit rows alike.
 
 pub(crate) mod availability;
+pub(crate) mod level;
 pub(crate) mod reservation;
 
 use kernel::{

@@ -1,6 +1,6 @@
 //! `warehouse.items` and `warehouse.item_prices`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::try_join;
 use kernel::{
@@ -64,6 +64,7 @@ const PAGE_SKU_ASC: &str = concat!(
     select_item!("WHERE i.sku = $8 AND ($7::TEXT IS NULL OR i.status = $7::TEXT) AND "),
     page!(asc)
 );
+const FACTS: &str = "SELECT id, sku, status FROM warehouse.items WHERE id = ANY ($1)";
 const INSERT: &str = "INSERT INTO warehouse.items \
     (id, sku, name, description, country_of_origin, unit, barcode, status, version, created_at, updated_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
@@ -88,6 +89,7 @@ const INSERT_MANY: &str = "INSERT INTO warehouse.items \
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     LOCK,
+    FACTS,
     PAGE_DESC,
     PAGE_ASC,
     PAGE_STATUS_DESC,
@@ -136,6 +138,30 @@ pub(crate) async fn lock(
         .await?
         .map(|row| from_row(&row))
         .transpose()
+}
+
+/// What a write of stock must know of an item.
+#[derive(Debug, Clone)]
+pub(crate) struct ItemFacts {
+    pub(crate) sku: String,
+    pub(crate) status: ItemStatus,
+}
+
+/// The facts of those of the items that there are.
+pub(crate) async fn facts(
+    session: &Session,
+    ids: &[Uuid],
+) -> Result<BTreeMap<Uuid, ItemFacts>, DbError> {
+    let rows = session.rows(FACTS, &[&ids]).await?;
+    rows.iter()
+        .map(|row| {
+            let facts = ItemFacts {
+                sku: row.get("sku")?,
+                status: word(row, "status")?,
+            };
+            Ok((row.get("id")?, facts))
+        })
+        .collect()
 }
 
 pub(crate) async fn page(
