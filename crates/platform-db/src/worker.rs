@@ -10,6 +10,19 @@ use crate::Db;
 const BUDGET: Duration = Duration::from_secs(10);
 
 impl Db {
+    /// The context of background work that no client asked for, with a request id of its own.
+    #[must_use]
+    pub fn worker_call(&self) -> Call {
+        Call::start(CallStart {
+            id: RequestId::random(self.region().clone()),
+            region: self.region().clone(),
+            client: None,
+            traceparent: None,
+            received_at: self.clock().now(),
+            budget: BUDGET,
+        })
+    }
+
     /// A write of the background worker `worker` to rows of the primary region, with a request id of its own.
     /// Audit rows name it `system:<worker>`. The caller's key must name what is written, since it is not compared.
     #[must_use]
@@ -20,17 +33,9 @@ impl Db {
         scope: Scope,
         key: IdempotencyKey,
     ) -> Intent {
-        let call = Call::start(CallStart {
-            id: RequestId::random(self.region().clone()),
-            region: self.region().clone(),
-            client: None,
-            traceparent: None,
-            received_at: self.clock().now(),
-            budget: BUDGET,
-        });
         let subject = format!("system:{worker}");
         Intent {
-            call,
+            call: self.worker_call(),
             operation,
             path: format!("{subject}/{operation}"),
             principal: Principal {

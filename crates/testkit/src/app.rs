@@ -12,7 +12,7 @@ use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
 use http_body_util::BodyExt as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kernel::{Clock, Role};
-use platform_http::{HttpConfig, JwksSource, ServiceParts, System, Verifier};
+use platform_http::{HttpConfig, JwksSource, Quota, ServiceParts, System, Verifier};
 use prometheus_client::registry::Registry;
 use rand::Rng as _;
 use serde_json::{Value, json};
@@ -55,6 +55,12 @@ impl TestApp {
     /// These systems as `region` serves them.
     #[must_use]
     pub fn new(region: &str, systems: Vec<System>) -> Self {
+        Self::with_clock(region, systems, Clock::System)
+    }
+
+    /// The same by another clock; tokens go by the machine's all the same.
+    #[must_use]
+    pub fn with_clock(region: &str, systems: Vec<System>, clock: Clock) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("jwks.json");
         let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
@@ -62,7 +68,10 @@ impl TestApp {
         std::fs::write(&path, json!({"keys": [key]}).to_string()).expect("a file");
         // The keys are read once and kept; their folder lives as long as the process' tests.
         let _ = folder.keep();
-        let config = HttpConfig::new(tag(region), "test");
+        let mut config = HttpConfig::new(tag(region), "test");
+        config.clock = clock;
+        // The limiter has tests of its own; here it would only tell how fast the machine is.
+        config.quota = Quota::new(1_000_000, 1).expect("a quota");
         let verifier = Verifier::new(JwksSource::File(path), ISSUER, "meridian", Clock::System);
         let parts = ServiceParts {
             verifier,

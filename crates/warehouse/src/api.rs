@@ -4,6 +4,7 @@ mod availability;
 mod bodies;
 mod items;
 mod locations;
+mod place;
 mod problem;
 mod reservations;
 
@@ -29,8 +30,12 @@ pub fn system(app: App) -> System {
         ))
         .routes(routes!(locations::get_location, locations::update_location))
         .routes(routes!(availability::find_availability))
-        .routes(routes!(reservations::list_reservations))
+        .routes(routes!(
+            reservations::list_reservations,
+            reservations::reserve_stock
+        ))
         .routes(routes!(reservations::get_reservation))
+        .routes(routes!(reservations::release_reservation))
         .with_state(app);
     System {
         name: "warehouse",

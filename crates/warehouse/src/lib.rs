@@ -6,12 +6,14 @@ mod domain;
 mod ops;
 mod places;
 mod storage;
+mod sweeper;
 mod views;
 
 use platform_db::Migrations;
 
 pub use api::system;
 pub use app::App;
+pub use sweeper::{Sweeper, Swept};
 
 /// Loading a catalogue in bulk.
 pub mod catalogue {

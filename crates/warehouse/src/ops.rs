@@ -3,11 +3,14 @@
 pub(crate) mod create_item;
 pub(crate) mod create_location;
 pub(crate) mod delete_item;
+pub(crate) mod expire_holds;
 pub(crate) mod find_availability;
 pub(crate) mod load_items;
 pub(crate) mod read_items;
 pub(crate) mod read_locations;
 pub(crate) mod read_reservations;
+pub(crate) mod release_reservation;
+pub(crate) mod reserve_stock;
 pub(crate) mod set_item_price;
 pub(crate) mod shelf;
 pub(crate) mod update_item;

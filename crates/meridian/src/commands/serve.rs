@@ -66,6 +66,10 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let mut registry = Registry::default();
     let db = open(&args, &topology, &mut registry)?;
     let (usable, is_usable) = watch::channel(false);
+    if matches!(args.systems, Systems::All | Systems::Warehouse) {
+        let sweeper = warehouse::Sweeper::new(db.clone(), &mut registry);
+        drop(tasks.spawn(sweep(sweeper, is_usable.clone(), shutdown.clone())));
+    }
     let verifier = Verifier::new(
         args.jwks.clone(),
         args.issuer.clone(),
@@ -94,6 +98,17 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     };
     tasks.wait(GOODBYE).await;
     ended.map_err(|error| Failure::new(FAILED, format!("could not serve: {error}")))
+}
+
+/// Gives back the stock of holds whose time is up, once the database can be used.
+async fn sweep(sweeper: warehouse::Sweeper, mut usable: watch::Receiver<bool>, shutdown: Shutdown) {
+    let is_usable = tokio::select! {
+        () = shutdown.draining() => false,
+        seen = usable.wait_for(|usable| *usable) => seen.is_ok(),
+    };
+    if is_usable {
+        sweeper.run(shutdown.draining()).await;
+    }
 }
 
 /// Region files, and that the region is one of them.

@@ -1,5 +1,7 @@
 //! Request bodies → commands: every broken rule is named by its JSON Pointer, and after this nobody checks again.
 
+pub(super) mod reservations;
+
 use kernel::{
     AmountMinor, CountryCode, CurrencyCode, Invalid, LocationCode, OfficeCode, Timestamp,
     text::{NAME_MAX, REFERENCE_MAX, TEXT_MAX},

@@ -6,15 +6,20 @@ use kernel::{
     id::{ItemId, ReservationId},
 };
 use platform_http::{
-    ApiError, Can, Found, Listed, Paging, Params, Segment, permission::WarehouseRead,
+    ApiError, Can, Found, Listed, Paging, Params, Segment, WriteRequest, Written,
+    permission::{WarehouseRead, WarehouseWrite},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::bodies::{self, reservations::ReservationBody};
 use crate::{
     App,
     domain::reservation::ReservationStatus,
-    ops::read_reservations::{self as read, Wanted},
+    ops::{
+        read_reservations::{self as read, Wanted},
+        release_reservation as release, reserve_stock as reserve,
+    },
     views::reservation::{ReservationStatusName, ReservationView},
 };
 
@@ -75,6 +80,28 @@ pub(super) async fn list_reservations(
     ))
 }
 
+/// Puts stock aside for a while.
+#[utoipa::path(post, path = "/v1/warehouse/reservations", operation_id = "reserve_stock", tag = "warehouse",
+    request_body = ReservationBody,
+    responses(
+        (status = 201, description = "The reservation.", body = ReservationView),
+        (status = 409, description = "`insufficient_stock`, `item_archived`, `already_exists`, `key_voided`"),
+    ),
+    security(("bearer" = ["warehouse:write"])))]
+pub(super) async fn reserve_stock(
+    State(app): State<App>,
+    caller: Can<WarehouseWrite>,
+    request: WriteRequest,
+) -> Result<Written, ApiError> {
+    let command = bodies::reservations::reserve_stock(request.body());
+    let home = super::place::named(&app, &caller.call, request.body()).await?;
+    let (region, office) = super::place::belongs_to(&app, home.as_ref());
+    let intent = request.intent(&caller, "reserve_stock", region, office);
+    Ok(Written(
+        reserve::reserve_stock(&app, intent, home, command).await?,
+    ))
+}
+
 /// Shows one reservation.
 #[utoipa::path(get, path = "/v1/warehouse/reservations/{id}", operation_id = "get_reservation", tag = "warehouse",
     params(("id" = String, Path, description = "Id of the reservation.", example = "rsv_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")),
@@ -93,4 +120,31 @@ pub(super) async fn get_reservation(
         stable: reservation.is_as_written(now),
         body: ReservationView::at(&reservation, now),
     })
+}
+
+/// Lets go of a reservation before its time is up. Those of an order are released by the order only.
+#[utoipa::path(post, path = "/v1/warehouse/reservations/{id}/release", operation_id = "release_reservation",
+    tag = "warehouse",
+    params(("id" = String, Path, description = "Id of the reservation.", example = "rsv_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")),
+    responses(
+        (status = 200, description = "The reservation.", body = ReservationView),
+        (status = 409, description = "`reservation_not_active`, `key_voided`"),
+    ),
+    security(("bearer" = ["warehouse:write"])))]
+pub(super) async fn release_reservation(
+    State(app): State<App>,
+    caller: Can<WarehouseWrite>,
+    Segment(id): Segment<ReservationId>,
+    request: WriteRequest,
+) -> Result<Written, ApiError> {
+    let nothing = bodies::nothing(request.body());
+    let found = release::find_whereabouts(&app, &caller.call, &id).await?;
+    let (region, office) = match &found {
+        Some(found) => (found.home.region.clone(), Some(found.home.office.clone())),
+        None => (release::home_of_missing(&app, &id), None),
+    };
+    let intent = request.intent(&caller, "release_reservation", region, office);
+    Ok(Written(
+        release::release_reservation(&app, intent, (id, found), nothing).await?,
+    ))
 }

@@ -1,0 +1,158 @@
+//! Puts stock aside for a while.
+
+use std::time::Duration;
+
+use futures_util::try_join;
+use kernel::{Common, Intent, Invalid, LocationCode, OpError, Quantity, Reply, id::ItemId};
+use platform_db::{
+    DbError, Refusal, TxError, Txn,
+    offices::{self, OfficeHome, OfficeStatus},
+};
+
+use super::{
+    expire_holds::expire_due,
+    find_availability::{Shortage, find_nearest},
+    shelf::{Cause, Place, Shelf},
+};
+use crate::{
+    App,
+    domain::{
+        item::ItemStatus,
+        reservation::{Reservation, ReservationStatus},
+    },
+    storage::reservations,
+    views::{json, reservation::ReservationView},
+};
+
+/// What to put aside, where, and for how long.
+#[derive(Debug, Clone)]
+pub(crate) struct ReserveStock {
+    pub(crate) location: LocationCode,
+    pub(crate) item: ItemId,
+    /// At least one.
+    pub(crate) quantity: Quantity,
+    pub(crate) hold: Duration,
+}
+
+/// Why nothing is put aside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReserveError {
+    /// An archived item takes no new holds.
+    #[error("the item is archived")]
+    Archived,
+    /// Less is available than wanted.
+    #[error("less is available at {location} than wanted")]
+    Insufficient {
+        location: LocationCode,
+        lines: Vec<Shortage>,
+    },
+}
+
+impl Refusal for ReserveError {}
+
+/// `home`: the office of the location that the body names; `None` if there is no such location.
+pub(crate) async fn reserve_stock(
+    app: &App,
+    mut intent: Intent,
+    home: Option<OfficeHome>,
+    command: Result<ReserveStock, Invalid>,
+) -> Result<Reply, OpError<ReserveError>> {
+    let call = intent.call.clone();
+    if let (Some(home), Ok(command)) = (&home, &command) {
+        intent.hot.push(place_of(command).hot_name(&home.region));
+    }
+    let office = home.as_ref().map(|home| home.office.clone());
+    let written = app
+        .db
+        .write(intent, async move |txn| {
+            let command = command.clone()?;
+            let home = home
+                .clone()
+                .ok_or_else(|| Invalid::one("/location", "location_unknown", "does not exist"))?;
+            reserve(txn, home, command).await
+        })
+        .await;
+    match (written, office) {
+        (Err(OpError::Refused(ReserveError::Insufficient { location, lines })), Some(office)) => {
+            let lines = find_nearest(app, &call, &office, lines).await;
+            Err(OpError::Refused(ReserveError::Insufficient {
+                location,
+                lines,
+            }))
+        }
+        (written, _) => written,
+    }
+}
+
+async fn reserve(
+    txn: &Txn<'_>,
+    home: OfficeHome,
+    command: ReserveStock,
+) -> Result<Reply, TxError<ReserveError>> {
+    let office = offices::get(txn, &home.office).await?;
+    let office = office.ok_or(DbError::NoRow)?;
+    let place = place_of(&command);
+    let mut shelf = Shelf::lock(txn, &office, std::slice::from_ref(&place)).await?;
+    let Some(item_status) = shelf.item_status(&place) else {
+        return Err(Invalid::one("/item", "item_unknown", "does not exist").into());
+    };
+    if office.status == OfficeStatus::Closed {
+        return Err(
+            Invalid::one("/location", "office_closed", "belongs to a closed office").into(),
+        );
+    }
+    if !txn.intent().principal.offices.allow(&home.office) {
+        return Err(Common::OfficeForbidden {
+            office: home.office,
+        }
+        .into());
+    }
+    if item_status == ItemStatus::Archived {
+        return Err(ReserveError::Archived.into());
+    }
+    if shelf.level(&place).available() < command.quantity {
+        expire_due(txn, &mut shelf, &place).await?;
+    }
+    let available = shelf.level(&place).available();
+    if available < command.quantity {
+        let line = Shortage {
+            item: place.item.clone(),
+            sku: shelf.sku(&place).to_owned(),
+            wanted: command.quantity,
+            available,
+            nearest: None,
+        };
+        return Err(ReserveError::Insufficient {
+            location: command.location,
+            lines: vec![line],
+        }
+        .into());
+    }
+    shelf.reserve(&place, command.quantity, Cause::Reserved)?;
+    let now = txn.now();
+    let reservation = Reservation {
+        id: txn.new_id(&home.region),
+        office: home.office,
+        location: command.location,
+        item: place.item.clone(),
+        sku: shelf.sku(&place).to_owned(),
+        quantity: command.quantity,
+        order_line: None,
+        status: ReservationStatus::Active,
+        expires_at: Some(now.plus(command.hold)),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    try_join!(reservations::insert(txn, &reservation), shelf.save(txn))?;
+    let view = ReservationView::at(&reservation, now);
+    txn.audit(None, Some(json(&view)));
+    Ok(view.reply(201))
+}
+
+fn place_of(command: &ReserveStock) -> Place {
+    Place {
+        location: command.location.clone(),
+        item: command.item.clone(),
+    }
+}
