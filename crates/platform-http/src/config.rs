@@ -54,6 +54,12 @@ impl HttpConfig {
 pub struct Limits {
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// Bytes of an import's body.
+    pub import_bytes: usize,
+    /// Time without a byte that ends an import's upload, and time for its reader to take a piece of the answer.
+    pub import_pause: Duration,
+    /// Imports at work at once; more are turned away.
+    pub imports: usize,
     /// Bytes of a refused body that are read and dropped, so that the client gets to see the refusal.
     pub drain_bytes: usize,
     /// Header fields.
@@ -81,6 +87,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 1 << 20,
+            import_bytes: 50 << 20,
+            import_pause: Duration::from_secs(30),
+            imports: 8,
             drain_bytes: 16 << 20,
             headers: 64,
             header_bytes: 16 << 10,

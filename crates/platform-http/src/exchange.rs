@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Method, request::Parts};
 use kernel::{Call, IdempotencyKey, OfficeCode, Principal};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{error::internal, headers::EntityTags, problem::Problem, service::Shared};
 
@@ -34,6 +35,10 @@ pub(crate) struct Notes {
     pub(crate) if_none_match: Option<EntityTags>,
     /// `Prefer: return=minimal`.
     pub(crate) minimal: bool,
+    /// The handler has times of its own (imports): the deadline of requests does not end it.
+    pub(crate) unhurried: bool,
+    /// The request's place among those at work; whoever works on behind the answer takes it.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// One operation of the OpenAPI document.

@@ -8,6 +8,7 @@ mod exchange;
 mod fields;
 mod finish;
 mod headers;
+mod import;
 mod json;
 mod limiter;
 mod metrics;
@@ -36,6 +37,10 @@ pub use auth::{
 pub use config::{HttpConfig, Limits, Quota, TrustedProxies};
 pub use error::ApiError;
 pub use fields::Fields;
+pub use import::{
+    Column, ImportBatch, ImportFormat, ImportMode, ImportParams, ImportRequest, ImportResult,
+    ImportRow, Lines, RowIds,
+};
 pub use openapi::document_faults;
 pub use pages::documented_codes;
 pub use paging::{Listed, Paging};

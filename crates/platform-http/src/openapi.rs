@@ -3,7 +3,8 @@
 //! Handlers describe their own parameters, bodies and refusals. Added here, so that it is said once and is true
 //! everywhere: the security scheme, the common request headers, the headers of every answer, the problems that any
 //! operation can answer. `x-keyless: true` among an operation's extensions marks a POST that takes no key (it is read
-//! with `JsonRequest`); `security(())` marks a public operation.
+//! with `JsonRequest`); `x-import: true` one that takes a file of rows (`ImportRequest`); `security(())` marks a public
+//! operation.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -22,6 +23,7 @@ use crate::{exchange::Operation, service::System, write::MERGE_PATCH};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const KEYLESS: &str = "x-keyless";
+const IMPORT: &str = "x-import";
 const JSON: &str = "application/json";
 
 const DESCRIPTION: &str = "\
@@ -210,6 +212,7 @@ struct Shape {
     conditional: bool,
     public: bool,
     keyless: bool,
+    import: bool,
     in_path: bool,
     paged: bool,
     versioned: bool,
@@ -218,6 +221,7 @@ struct Shape {
 fn complete_operation(method: &str, path: &str, operation: &mut Value, schemas: &Value) {
     fix_parameters(path, operation);
     let keyless = object(operation).remove(KEYLESS) == Some(Value::Bool(true));
+    let import = object(operation).remove(IMPORT) == Some(Value::Bool(true));
     let public = operation["security"] == json!([{}]);
     let shape = Shape {
         get: method == "get",
@@ -225,6 +229,7 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value, schemas: 
         conditional: matches!(method, "patch" | "delete"),
         public,
         keyless,
+        import,
         in_path: path.contains('{'),
         paged: has_parameter(operation, "cursor"),
         versioned: is_versioned(&operation["responses"], schemas),
@@ -281,7 +286,8 @@ fn add_parameters(operation: &mut Value, shape: Shape) {
         names.extend(shape.versioned.then_some("IfNoneMatch"));
     } else if shape.post {
         if !shape.keyless {
-            names.extend(["IdempotencyKey", "DryRun", "Prefer"]);
+            names.extend(["IdempotencyKey", "DryRun"]);
+            names.extend((!shape.import).then_some("Prefer"));
         }
     } else {
         names.push("OptionalIdempotencyKey");
@@ -334,7 +340,14 @@ fn add_responses(operation: &mut Value, shape: Shape) {
             .entry("304")
             .or_insert_with(|| json!({"description": description}));
     }
-    if !shape.get && !shape.keyless && responses.contains_key("200") {
+    if shape.import {
+        responses.remove("409"); // of rows only
+        let detail = "The file has more than 50 MiB, or more rows than `mode=atomic` takes.";
+        responses.insert("413".into(), json!({"description": detail}));
+        let detail = "The file is not CSV or NDJSON in UTF-8.";
+        responses.insert("415".into(), json!({"description": detail}));
+    }
+    if !shape.get && !shape.keyless && !shape.import && responses.contains_key("200") {
         let description = "It is done, and `Prefer: return=minimal` left the body out.";
         responses
             .entry("204")
@@ -357,7 +370,9 @@ fn complete_response(status: &str, response: &mut Value, shape: Shape) {
     if !failed {
         names.extend(shape.versioned.then_some(("ETag", "ETag")));
         let write = !shape.get && !shape.keyless;
-        names.extend(write.then_some(("Idempotent-Replayed", "IdempotentReplayed")));
+        names.extend(
+            (write && !shape.import).then_some(("Idempotent-Replayed", "IdempotentReplayed")),
+        );
         names.extend((write && shape.post).then_some(("Dry-Run", "DryRun")));
         names.extend((status == "201").then_some(("Location", "Location")));
         names.extend((status == "201").then_some(("ETag", "ETag")));

@@ -102,9 +102,10 @@ async fn work(
         let response = match admit(exchange.shared(), &head, &parts) {
             Err(problem) => problem.into_response(),
             Ok(permit) => {
+                exchange.notes().permit = permit;
                 let request = Request::from_parts(parts, Body::new(upload.clone()));
                 let response = answer(&exchange, next.run(request)).await;
-                drop(permit);
+                drop(exchange.notes().permit.take());
                 response
             }
         };
@@ -193,8 +194,12 @@ async fn answer(exchange: &Exchange, handler: impl Future<Output = Response>) ->
         limits.deadline + limits.resolve + GRACE
     };
     let patience = patience.saturating_sub(exchange.call().elapsed());
-    let handler = AssertUnwindSafe(handler).catch_unwind();
-    match tokio::time::timeout(patience, handler).await {
+    let mut handler = std::pin::pin!(AssertUnwindSafe(handler).catch_unwind());
+    let mut ended = tokio::time::timeout(patience, handler.as_mut()).await;
+    if ended.is_err() && exchange.notes().unhurried {
+        ended = Ok(handler.await);
+    }
+    match ended {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             let message = panic

@@ -55,6 +55,7 @@ macro_rules! types {
 
 types! {
     MALFORMED_JSON "malformed_json" 400 "Malformed JSON";
+    MALFORMED_CSV "malformed_csv" 400 "Malformed CSV";
     UNKNOWN_PARAMETER "unknown_parameter" 400 "Unknown parameter";
     INVALID_PARAMETER "invalid_parameter" 400 "Invalid parameter";
     CURSOR_MISMATCH "cursor_mismatch" 400 "Cursor of another list";
@@ -69,6 +70,7 @@ types! {
     METHOD_NOT_ALLOWED "method_not_allowed" 405 "Method not allowed";
     NOT_ACCEPTABLE "not_acceptable" 406 "No acceptable representation";
     ALREADY_EXISTS "already_exists" 409 "Already exists";
+    ATOMIC_FAILED "atomic_failed" 409 "Another row was refused";
     KEY_VOIDED "key_voided" 409 "Idempotency key made void";
     CURSOR_EXPIRED "cursor_expired" 410 "Cursor expired";
     VERSION_CHANGED "version_changed" 412 "Version changed";

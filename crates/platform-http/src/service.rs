@@ -82,6 +82,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) permits: Arc<Semaphore>,
+    /// Imports at work.
+    pub(crate) imports: Arc<Semaphore>,
     pub(crate) newest: Newest,
     pub(crate) systems: Vec<&'static str>,
     pub(crate) openapi: Vec<u8>,
@@ -152,6 +154,7 @@ pub fn service(config: HttpConfig, parts: ServiceParts) -> Service {
     let (routes, document) = openapi::merge(systems);
     let shared = Arc::new(Shared {
         permits: Arc::new(Semaphore::new(config.limits.concurrent)),
+        imports: Arc::new(Semaphore::new(config.limits.imports)),
         limiter: Limiter::new(config.quota),
         operations: openapi::operations(&document),
         openapi: serde_json::to_vec(&document).unwrap_or_default(),

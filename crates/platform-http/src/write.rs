@@ -149,7 +149,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonRequest {
     }
 }
 
-fn dry_run(parts: &Parts) -> Result<bool, Problem> {
+pub(crate) fn dry_run(parts: &Parts) -> Result<bool, Problem> {
     let pairs = query::decode(parts.uri.query()).map_err(Problem::invalid_parameters)?;
     let values: Vec<&str> = pairs
         .iter()
@@ -172,7 +172,11 @@ fn dry_run(parts: &Parts) -> Result<bool, Problem> {
     }
 }
 
-fn key(parts: &Parts, exchange: &Exchange, dry_run: bool) -> Result<IdempotencyKey, Problem> {
+pub(crate) fn key(
+    parts: &Parts,
+    exchange: &Exchange,
+    dry_run: bool,
+) -> Result<IdempotencyKey, Problem> {
     let auto = || IdempotencyKey::auto(exchange.call().id());
     if dry_run {
         return Ok(auto());
@@ -279,30 +283,12 @@ fn check_type(parts: &Parts, empty: bool) -> Result<(), Problem> {
             problem
         }
     };
-    let encoding = parts
-        .headers
-        .get(header::CONTENT_ENCODING)
-        .map(|value| value.as_bytes());
-    if encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity")) {
-        return Err(refuse("Bodies with a Content-Encoding are not taken."));
+    check_encoding(&parts.headers).map_err(refuse)?;
+    if empty && !parts.headers.contains_key(header::CONTENT_TYPE) {
+        return Ok(());
     }
-    let mut types = parts.headers.get_all(header::CONTENT_TYPE).iter();
-    let given = match (types.next(), types.next()) {
-        (None, _) if empty => return Ok(()),
-        (Some(value), None) => value.to_str().unwrap_or(""),
-        _ => "",
-    };
-    let mut pieces = given.split(';').map(str::trim);
-    let kind = pieces.next().unwrap_or("");
-    let charset = pieces.find_map(|piece| {
-        let (name, value) = piece.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("charset")
-            .then(|| value.trim().trim_matches('"'))
-    });
-    let json = kind.eq_ignore_ascii_case("application/json")
-        || (merge_patch && kind.eq_ignore_ascii_case(MERGE_PATCH));
-    if json && charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8")) {
+    let kind = utf8_type(&parts.headers).unwrap_or_default();
+    if kind == "application/json" || (merge_patch && kind == MERGE_PATCH) {
         Ok(())
     } else if merge_patch {
         Err(refuse(
@@ -311,6 +297,36 @@ fn check_type(parts: &Parts, empty: bool) -> Result<(), Problem> {
     } else {
         Err(refuse("Send Content-Type: application/json in UTF-8."))
     }
+}
+
+/// # Errors
+/// What is wrong, for a body that is packed.
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), &'static str> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err("Bodies with a Content-Encoding are not taken.");
+    }
+    Ok(())
+}
+
+/// The media type that the body is said to be, in small letters; `None` without one, with several, and in another
+/// character set than UTF-8.
+pub(crate) fn utf8_type(headers: &HeaderMap) -> Option<String> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(given), None) = (types.next(), types.next()) else {
+        return None;
+    };
+    let mut pieces = given.to_str().ok()?.split(';').map(str::trim);
+    let kind = pieces.next()?.to_ascii_lowercase();
+    let charset = pieces.find_map(|piece| {
+        let (name, value) = piece.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.trim().trim_matches('"'))
+    });
+    charset
+        .is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"))
+        .then_some(kind)
 }
 
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
