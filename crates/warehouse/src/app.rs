@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kernel::{Id, Kind, RegionTag};
 use platform_db::{Db, Directory};
 use topology::Topology;
 
@@ -30,5 +31,15 @@ impl App {
             directory,
             topology,
         }
+    }
+
+    /// Where a resource is looked for first: the region that its id names, if it is one.
+    pub(crate) fn hinted<K: Kind>(&self, id: &Id<K>) -> RegionTag {
+        let named = self
+            .db
+            .regions()
+            .iter()
+            .find(|region| *region == id.region());
+        named.unwrap_or(self.db.primary()).clone()
     }
 }

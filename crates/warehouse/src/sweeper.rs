@@ -117,6 +117,9 @@ impl Sweeper {
             .chain(others.cloned())
             .collect();
         for region in regions {
+            if stopping.load(Ordering::Relaxed) {
+                break;
+            }
             let patience = if region == own {
                 Duration::ZERO
             } else {

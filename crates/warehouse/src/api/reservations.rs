@@ -141,7 +141,7 @@ pub(super) async fn release_reservation(
     let found = release::find_whereabouts(&app, &caller.call, &id).await?;
     let (region, office) = match &found {
         Some(found) => (found.home.region.clone(), Some(found.home.office.clone())),
-        None => (release::home_of_missing(&app, &id), None),
+        None => (app.hinted(&id), None),
     };
     let intent = request.intent(&caller, "release_reservation", region, office);
     Ok(Written(

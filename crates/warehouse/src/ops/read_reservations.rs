@@ -36,7 +36,7 @@ pub(crate) async fn get_reservation(
     let spec = ReadSpec {
         operation: "get_reservation",
         want,
-        home: id.region().clone(),
+        home: app.hinted(&id),
         snapshot: None,
     };
     let regions = app.db.regions().to_vec();

@@ -1,8 +1,7 @@
 //! Lets go of stock that was put aside.
 
 use kernel::{
-    Call, Common, Intent, Invalid, OpError, ReadWant, RegionTag, Reply, SystemError,
-    id::ReservationId,
+    Call, Common, Intent, Invalid, OpError, ReadWant, Reply, SystemError, id::ReservationId,
 };
 use platform_db::{
     DbError, ReadSpec, Refusal, Session, TxError, Txn,
@@ -117,14 +116,4 @@ fn not_found<E>(id: &ReservationId) -> TxError<E> {
     TxError::Common(Common::NotFound {
         what: format!("reservation {id}"),
     })
-}
-
-/// Where a write to a reservation that is not there belongs: the region that its id names, if it is one.
-pub(crate) fn home_of_missing(app: &App, id: &ReservationId) -> RegionTag {
-    let named = app
-        .db
-        .regions()
-        .iter()
-        .find(|region| *region == id.region());
-    named.unwrap_or(app.db.primary()).clone()
 }
