@@ -1,14 +1,19 @@
 //! The warehouse through its router, on a real PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
 mod availability;
 mod faults;
 mod items;
 mod locations;
 mod prices;
+mod reservations;
+mod sweeper;
 mod template;
 
 use std::sync::Arc;
 
+use kernel::Clock;
 use platform_db::{Db, Directory};
 use testkit::{TestApp, TestDb};
 use topology::Topology;
@@ -43,13 +48,13 @@ impl Warehouse {
 }
 
 fn app(db: Db, region: &str) -> TestApp {
+    app_with_clock(db, region, Clock::System)
+}
+
+/// Requests are received by that clock.
+fn app_with_clock(db: Db, region: &str, clock: Clock) -> TestApp {
     let directory = Directory::new(db.clone());
-    TestApp::new(
-        region,
-        vec![warehouse::system(warehouse::App::new(
-            db,
-            directory,
-            Arc::new(Topology::embedded()),
-        ))],
-    )
+    let topology = Arc::new(Topology::embedded());
+    let system = warehouse::system(warehouse::App::new(db, directory, topology));
+    TestApp::with_clock(region, vec![system], clock)
 }
