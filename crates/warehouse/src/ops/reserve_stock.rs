@@ -6,7 +6,7 @@ use futures_util::try_join;
 use kernel::{Common, Intent, Invalid, LocationCode, OpError, Quantity, Reply, id::ItemId};
 use platform_db::{
     DbError, Refusal, TxError, Txn,
-    offices::{self, OfficeHome, OfficeStatus},
+    offices::{self, Office, OfficeHome, OfficeStatus},
 };
 
 use super::{
@@ -93,23 +93,7 @@ async fn reserve(
     let office = office.ok_or(DbError::NoRow)?;
     let place = place_of(&command);
     let mut shelf = Shelf::lock(txn, &office, std::slice::from_ref(&place)).await?;
-    let Some(item_status) = shelf.item_status(&place) else {
-        return Err(Invalid::one("/item", "item_unknown", "does not exist").into());
-    };
-    if office.status == OfficeStatus::Closed {
-        return Err(
-            Invalid::one("/location", "office_closed", "belongs to a closed office").into(),
-        );
-    }
-    if !txn.intent().principal.offices.allow(&home.office) {
-        return Err(Common::OfficeForbidden {
-            office: home.office,
-        }
-        .into());
-    }
-    if item_status == ItemStatus::Archived {
-        return Err(ReserveError::Archived.into());
-    }
+    check(txn, &office, shelf.item_status(&place))?;
     if shelf.level(&place).available() < command.quantity {
         expire_due(txn, &mut shelf, &place).await?;
     }
@@ -148,6 +132,35 @@ async fn reserve(
     let view = ReservationView::at(&reservation, now);
     txn.audit(None, Some(json(&view)));
     Ok(view.reply(201))
+}
+
+fn check(
+    txn: &Txn<'_>,
+    office: &Office,
+    item: Option<ItemStatus>,
+) -> Result<(), TxError<ReserveError>> {
+    let mut invalid = Invalid::default();
+    if office.status == OfficeStatus::Closed {
+        let closed = Invalid::one("/location", "office_closed", "belongs to a closed office");
+        invalid.errors.extend(closed.errors);
+    }
+    if item.is_none() {
+        let unknown = Invalid::one("/item", "item_unknown", "does not exist");
+        invalid.errors.extend(unknown.errors);
+    }
+    if !invalid.errors.is_empty() {
+        return Err(invalid.into());
+    }
+    if !txn.intent().principal.offices.allow(&office.code) {
+        return Err(Common::OfficeForbidden {
+            office: office.code.clone(),
+        }
+        .into());
+    }
+    if item == Some(ItemStatus::Archived) {
+        return Err(ReserveError::Archived.into());
+    }
+    Ok(())
 }
 
 fn place_of(command: &ReserveStock) -> Place {
