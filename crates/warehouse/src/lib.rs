@@ -17,7 +17,10 @@ pub use sweeper::{Sweeper, Swept};
 
 /// Loading a catalogue in bulk.
 pub mod catalogue {
-    pub use crate::ops::load_items::{BATCH_ITEMS, LoadError, NewItem, load_items};
+    pub use crate::ops::{
+        load_items::{BATCH_ITEMS, LoadError, NewItem, load_items, loaded_id},
+        load_shop::{NewShop, load_shop},
+    };
 }
 
 /// What systems above may do with locations inside their own transactions.

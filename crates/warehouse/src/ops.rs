@@ -6,6 +6,7 @@ pub(crate) mod delete_item;
 pub(crate) mod expire_holds;
 pub(crate) mod find_availability;
 pub(crate) mod load_items;
+pub(crate) mod load_shop;
 pub(crate) mod read_items;
 pub(crate) mod read_locations;
 pub(crate) mod read_reservations;

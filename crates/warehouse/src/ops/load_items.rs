@@ -118,11 +118,16 @@ fn check(new: &[NewItem]) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// The id of an item that was loaded: one load in several batches names it by its SKU, not by the batch's key.
+#[must_use]
+pub fn loaded_id(sku: &str) -> ItemId {
+    let id = derive_bits(&[b"loaded item", sku.as_bytes()]);
+    ItemId::new(RegionTag::global(), id)
+}
+
 fn item(new: &NewItem, now: Timestamp) -> Item {
-    // One load in several batches names an item by its SKU, not by the batch's key.
-    let id = derive_bits(&[b"loaded item", new.sku.as_bytes()]);
     let mut item = Item {
-        id: ItemId::new(RegionTag::global(), id),
+        id: loaded_id(&new.sku),
         sku: new.sku.clone(),
         name: new.name.clone(),
         description: new.description.clone(),
