@@ -54,6 +54,8 @@ fn filled(path: &str) -> String {
         ("{code}", "ber"),
         ("{key}", "acceptance-key"),
         ("{currency}", "EUR"),
+        ("{office}", "ber"),
+        ("{period}", "2026-11"),
         ("{id}", "itm_g_00000000000000000000000000"),
     ];
     let filled = values.iter().fold(path.to_owned(), |path, (name, value)| {

@@ -25,12 +25,16 @@ use platform_db::{
 pub use crate::domain::entry::{Source, Subject};
 use crate::{
     domain::{
+        balance::Span,
         entry::{Entry, Posting, total},
         period::PeriodStatus,
     },
-    storage::{entries, periods},
+    storage::{balances, entries, periods},
     views::{EntryView, json},
 };
+
+/// Amounts up to this, 2^33, cannot take a balance near 2^53 by themselves.
+const UNCHECKED_MAX: i64 = 1 << 33;
 
 /// An entry to post, dated today.
 #[derive(Debug, Clone)]
@@ -231,10 +235,11 @@ impl Books {
         Ok(self.entries.last())
     }
 
-    /// Stores what was posted: one statement, however many entries.
+    /// Stores what was posted: one statement, however many entries, and one more where an amount is so large that a
+    /// balance may leave its range.
     ///
     /// # Errors
-    /// [`PostError::OutOfRange`] if a large amount takes the balance of its account out of range; [`DbError`].
+    /// [`PostError::OutOfRange`] if a large amount takes the balance of an account out of range; [`DbError`].
     pub async fn save<E: From<PostError>>(self, txn: &Txn<'_>) -> Result<(), TxError<E>> {
         let first: BTreeSet<Month> = self
             .entries
@@ -244,6 +249,23 @@ impl Books {
             .collect();
         let first: Vec<Month> = first.into_iter().collect();
         entries::insert(txn, &self.entries, &first).await?;
+        self.check_balances(txn).await
+    }
+
+    /// Smaller amounts take a million postings to get there; then reports say so.
+    async fn check_balances<E: From<PostError>>(&self, txn: &Txn<'_>) -> Result<(), TxError<E>> {
+        let postings = || self.entries.iter().flat_map(|entry| &entry.postings);
+        if postings().all(|posting| posting.amount.get() <= UNCHECKED_MAX) {
+            return Ok(());
+        }
+        let offices = std::slice::from_ref(&self.home);
+        let balances = balances::sum(txn, offices, Span::default(), None).await?;
+        let touched = postings().flat_map(|posting| [&posting.debit, &posting.credit]);
+        for account in touched.collect::<BTreeSet<_>>() {
+            if AmountMinor::from_wide(balances.of(account).closing()).is_err() {
+                return Err(TxError::Refused(PostError::OutOfRange.into()));
+            }
+        }
         Ok(())
     }
 }

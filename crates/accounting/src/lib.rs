@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod api;
 mod app;
 mod domain;
 pub mod ledger;
+mod ops;
+pub mod reports;
 mod storage;
 mod views;
 
 use platform_db::Migrations;
 
+pub use api::system;
 pub use app::App;
 pub use views::EntryView;
 
@@ -34,6 +38,8 @@ pub fn migrations() -> &'static Migrations {
             "V0010__index_postings_by_credit",
             "V0011__create_period_balances",
             "V0012__index_periods_by_age",
+            "V0013__index_postings_by_debit_and_age",
+            "V0014__index_postings_by_credit_and_age",
         ],
         // What was recorded in the ledger is never changed or deleted by a service.
         grants: &[

@@ -1,7 +1,11 @@
 //! SQL and row → domain. One file per table.
 
+pub(crate) mod accounts;
+pub(crate) mod balances;
 pub(crate) mod entries;
+pub(crate) mod journal;
 pub(crate) mod periods;
+pub(crate) mod postings;
 
 use std::{error::Error, str::FromStr};
 
@@ -27,10 +31,17 @@ fn corrupt(column: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> DbE
 /// Every statement of this crate, for the tests that prepare and explain each of them.
 #[cfg(test)]
 pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
-    entries::STATEMENTS
-        .iter()
-        .chain(periods::STATEMENTS)
-        .copied()
+    [
+        accounts::STATEMENTS,
+        balances::STATEMENTS,
+        entries::STATEMENTS,
+        journal::STATEMENTS,
+        periods::STATEMENTS,
+        postings::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 #[cfg(test)]

@@ -88,3 +88,14 @@ pub(crate) fn total(amounts: impl Iterator<Item = PositiveAmount>) -> Option<Amo
     let sum = amounts.map(|amount| i128::from(amount.get())).sum();
     AmountMinor::from_wide(sum).ok()
 }
+
+/// One posting of an account's statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StatementLine {
+    pub(crate) entry: EntryId,
+    pub(crate) effective_date: Date,
+    pub(crate) debit: AccountCode,
+    pub(crate) credit: AccountCode,
+    pub(crate) amount: PositiveAmount,
+    pub(crate) memo: Option<String>,
+}

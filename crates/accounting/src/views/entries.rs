@@ -1,12 +1,15 @@
 //! Journal entries.
 
 use kernel::{
-    AccountCode, CurrencyCode, Date, OfficeCode, PositiveAmount, RegionTag, Timestamp,
+    AccountCode, CurrencyCode, Date, OfficeCode, PositiveAmount, RegionTag, Reply, Timestamp,
     id::{EntryId, PostingId},
 };
+use platform_db::AsOf;
+use platform_http::Listed;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::json_text;
 use crate::domain::entry::{Entry, Posting, Source, Subject};
 
 /// A journal entry. Nothing of it changes once it is recorded; a second entry may reverse it.
@@ -55,6 +58,22 @@ pub struct EntryView {
     /// When it was recorded, or reversed.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// With `as_of`: whether the same question will always have the same answer.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    is_final: Option<bool>,
+}
+
+/// One page of journal entries.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = JournalEntryPage)]
+pub(crate) struct EntryPage {
+    #[serde(flatten)]
+    pub(crate) listed: Listed<EntryView>,
+    /// With `as_of`: whether the same question will always have the same answer.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) is_final: Option<bool>,
 }
 
 /// An amount that moves from one account to another.
@@ -122,6 +141,7 @@ impl From<&Entry> for EntryView {
             version: entry.version(),
             created_at: entry.recorded_at,
             updated_at: entry.updated_at(),
+            is_final: None,
         }
     }
 }
@@ -162,5 +182,28 @@ impl EntryView {
     #[must_use]
     pub fn id(&self) -> &EntryId {
         &self.id
+    }
+
+    /// Path of the entry.
+    pub(crate) fn path(&self) -> String {
+        format!("/v1/accounting/journal-entries/{}", self.id)
+    }
+
+    /// The answer that shows a new entry.
+    pub(crate) fn created(&self) -> Reply {
+        let effects = [&self.id].into_iter().chain(&self.reverses);
+        Reply {
+            status: 201,
+            location: Some(self.path()),
+            version: Some(self.version),
+            body: Some(json_text(self)),
+            effect_ids: effects.map(EntryId::to_string).collect(),
+        }
+    }
+
+    /// The entry as a past moment shows it.
+    pub(crate) fn at(mut self, as_of: Option<AsOf>) -> Self {
+        self.is_final = as_of.map(|as_of| as_of.is_final);
+        self
     }
 }

@@ -169,3 +169,36 @@ async fn hard_case_26_a_total_beyond_the_bound_is_refused() {
         Err(OpError::Refused(PostError::OutOfRange))
     ));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_case_17_entries_of_one_transaction_share_a_time_younger_than_what_was_seen() {
+    let world = World::new().await;
+    let ahead = kernel::Clock::System
+        .now()
+        .plus(std::time::Duration::from_secs(60));
+    let db = world.db.db();
+    let mut intent = intent(&call("eu1"), "receive_stock", "younger-01");
+    intent.office = Some("ber".parse().unwrap());
+    let written = db.write(intent, async move |txn| {
+        let mut books = Books::open(txn, &office(txn, "ber").await?).await?;
+        txn.observe(ahead);
+        for number in 0..2 {
+            let one = entry(number, &[(chart::inventory(), chart::goods_received(), 5)]);
+            books.post(txn, one)?;
+        }
+        books.save::<PostError>(txn).await?;
+        Ok::<_, TxError<PostError>>(Reply {
+            status: 200,
+            location: None,
+            version: None,
+            body: None,
+            effect_ids: Vec::new(),
+        })
+    });
+    written.await.unwrap();
+    let times = world
+        .db
+        .query("SELECT DISTINCT (extract(epoch FROM recorded_at) * 1000)::INT8 FROM accounting.journal_entries")
+        .await;
+    assert_eq!(times, [[Some((ahead.as_millis() + 1).to_string())]]);
+}

@@ -1,0 +1,123 @@
+//! `accounting.postings`, one by one.
+
+use kernel::{
+    AccountCode, CurrencyCode, Date, PositiveAmount, RegionTag,
+    id::{EntryId, PostingId},
+};
+use platform_db::{DbError, Row, Session, offices::OfficeHome};
+
+use crate::domain::{balance::Span, entry::StatementLine};
+
+macro_rules! side {
+    ($account:literal) => {
+        concat!(
+            "(SELECT p.region, p.entry, p.line, p.effective_date, p.recorded_at, p.debit, p.credit, \
+                 p.amount_minor, p.memo \
+              FROM accounting.postings AS p \
+              WHERE p.region = $1 AND p.office = $2 AND p.",
+            $account,
+            " = $3 AND p.effective_date >= $4 AND p.effective_date <= $5 AND p.recorded_at <= $6 \
+              ORDER BY p.effective_date, p.recorded_at, p.entry, p.line LIMIT $7)"
+        )
+    };
+}
+
+/// No posting has one account on both sides, so no line comes twice.
+const OF_ACCOUNT: &str = concat!(
+    "SELECT x.region, x.entry, x.effective_date, x.debit, x.credit, x.amount_minor, x.memo FROM (",
+    side!("debit"),
+    " UNION ALL ",
+    side!("credit"),
+    ") AS x ORDER BY x.effective_date, x.recorded_at, x.entry, x.line LIMIT $7"
+);
+
+/// Postings that break invariant I1, the first of them beside how many there are.
+const UNSOUND: &str = "
+    SELECT p.region, p.id, p.entry, count(*) OVER ()::INT8 AS total,
+           CASE WHEN p.amount_minor < 1 THEN 'amount'
+                WHEN p.debit = p.credit THEN 'accounts'
+                WHEN e.id IS NULL THEN 'entry'
+                WHEN p.office <> e.office THEN 'office'
+                ELSE 'currency' END AS fault
+    FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[]) AS o (region, office, currency)
+    JOIN accounting.postings AS p ON p.region = o.region AND p.office = o.office
+    LEFT JOIN accounting.journal_entries AS e ON e.region = p.region AND e.id = p.entry
+    WHERE p.amount_minor < 1 OR p.debit = p.credit OR e.id IS NULL OR p.office <> e.office
+       OR p.currency <> e.currency OR p.currency <> o.currency
+    ORDER BY p.region, p.id
+    LIMIT $4";
+
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&str] = &[OF_ACCOUNT, UNSOUND];
+
+/// A posting that breaks invariant I1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsoundPosting {
+    /// The posting.
+    pub posting: PostingId,
+    /// Its entry.
+    pub entry: EntryId,
+    /// What is wrong: `amount`, `accounts`, `entry`, `office` or `currency`.
+    pub fault: String,
+}
+
+/// At most `limit` postings of an account over the span, oldest effective date first.
+pub(crate) async fn of_account(
+    session: &Session,
+    home: &OfficeHome,
+    account: &AccountCode,
+    (span, limit): (Span, i64),
+) -> Result<Vec<StatementLine>, DbError> {
+    let as_of = span.as_of.unwrap_or(kernel::PageRequest::END);
+    let rows = session
+        .rows(
+            OF_ACCOUNT,
+            &[
+                &home.region,
+                &home.office,
+                account,
+                &span.first(),
+                &span.last(),
+                &as_of,
+                &limit,
+            ],
+        )
+        .await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// How many postings of the offices, whose books are kept in the currency beside them, break invariant I1, and the
+/// first `limit`.
+pub(crate) async fn unsound(
+    session: &Session,
+    offices: &[(OfficeHome, CurrencyCode)],
+    limit: i64,
+) -> Result<(i64, Vec<UnsoundPosting>), DbError> {
+    let regions: Vec<&RegionTag> = offices.iter().map(|(home, _)| &home.region).collect();
+    let codes: Vec<_> = offices.iter().map(|(home, _)| &home.office).collect();
+    let currencies: Vec<&CurrencyCode> = offices.iter().map(|(_, currency)| currency).collect();
+    let rows = session
+        .rows(UNSOUND, &[&regions, &codes, &currencies, &limit])
+        .await?;
+    let total = rows.first().map_or(Ok(0), |row| row.get("total"))?;
+    let found = rows.iter().map(|row| {
+        let region: RegionTag = row.get("region")?;
+        Ok(UnsoundPosting {
+            posting: PostingId::new(region.clone(), row.get("id")?),
+            entry: EntryId::new(region, row.get("entry")?),
+            fault: row.get("fault")?,
+        })
+    });
+    Ok((total, found.collect::<Result<_, DbError>>()?))
+}
+
+fn from_row(row: &Row) -> Result<StatementLine, DbError> {
+    Ok(StatementLine {
+        entry: EntryId::new(row.get("region")?, row.get("entry")?),
+        effective_date: row.get::<Date>("effective_date")?,
+        debit: row.get("debit")?,
+        credit: row.get("credit")?,
+        amount: row.get::<PositiveAmount>("amount_minor")?,
+        memo: row.get("memo")?,
+    })
+}
