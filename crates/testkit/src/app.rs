@@ -49,6 +49,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Body, JSON or null.
     pub body: Value,
+    /// Body as it came.
+    pub text: String,
 }
 
 impl TestApp {
@@ -155,6 +157,13 @@ impl TestRequest {
         self.header("content-type", "application/json")
     }
 
+    /// Sets a body of another type.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type)
+    }
+
     /// Sends it.
     pub async fn send(self) -> Answer {
         let request = self.parts.body(self.body).expect("a request");
@@ -165,10 +174,12 @@ impl TestRequest {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer {
             status: parts.status,
             headers: parts.headers,
             body,
+            text,
         }
     }
 }
@@ -181,6 +192,17 @@ impl Answer {
             .get(name)
             .and_then(|value| value.to_str().ok())
             .unwrap_or("")
+    }
+
+    /// The lines of an NDJSON body.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        self.text
+            .lines()
+            .map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+            })
+            .collect()
     }
 
     /// Status and problem code (or null).

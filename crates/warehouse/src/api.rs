@@ -2,6 +2,7 @@
 
 mod availability;
 mod bodies;
+mod import_items;
 mod items;
 mod locations;
 mod place;
@@ -24,6 +25,7 @@ pub fn system(app: App) -> System {
             items::delete_item
         ))
         .routes(routes!(items::set_item_price))
+        .routes(routes!(import_items::import_items))
         .routes(routes!(
             locations::list_locations,
             locations::create_location

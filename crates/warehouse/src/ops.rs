@@ -5,6 +5,7 @@ pub(crate) mod create_location;
 pub(crate) mod delete_item;
 pub(crate) mod expire_holds;
 pub(crate) mod find_availability;
+pub(crate) mod import_items;
 pub(crate) mod load_items;
 pub(crate) mod load_shop;
 pub(crate) mod read_items;

@@ -38,6 +38,17 @@ impl OpenRows {
             .filter_map(|index| self.intents.get(*index).map(|intent| (*index, intent)))
     }
 
+    /// Those without an end.
+    fn of<E>(intents: &Arc<Vec<Intent>>, ends: &[Option<RowEnd<E>>]) -> Self {
+        Self {
+            intents: Arc::clone(intents),
+            open: (0..)
+                .zip(ends)
+                .filter_map(|(index, end)| end.is_none().then_some(index))
+                .collect(),
+        }
+    }
+
     /// Whether one of them was found to be written.
     fn any_known<E>(&self, ends: &[Option<RowEnd<E>>]) -> bool {
         self.open
@@ -114,7 +125,7 @@ impl Db {
         work: W,
     ) -> Result<RowsEnd<E>, OpError<E>>
     where
-        W: AsyncFn(&Txn<'_>, &OpenRows) -> Result<RowsDone<E>, TxError<E>>,
+        W: AsyncFn(&Txn<'_>, OpenRows) -> Result<RowsDone<E>, TxError<E>>,
     {
         let Some(whole) = whole(&rows) else {
             return Ok(RowsEnd {
@@ -122,43 +133,42 @@ impl Db {
                 committed: false,
             });
         };
-        let intents = Arc::new(rows);
+        let (intents, work) = (Arc::new(rows), Arc::new(work));
         let mut ends: Vec<Option<RowEnd<E>>> = intents.iter().map(|_| None).collect();
         for _ in 0..TWINS_MAX {
             self.look_up(&intents, &mut ends).await?;
-            let open = OpenRows {
-                intents: Arc::clone(&intents),
-                open: (0..)
-                    .zip(&ends)
-                    .filter_map(|(index, end)| end.is_none().then_some(index))
-                    .collect(),
-            };
+            let open = OpenRows::of(&intents, &ends);
             if open.open.is_empty() {
                 break;
             }
             let left: Left<E> = Arc::default();
-            let attempts = Arc::new(AtomicU32::new(0));
+            let attempts: Arc<AtomicU32> = Arc::default();
             let batch = Intent {
                 key: next_key(&whole),
                 ..whole.clone()
             };
             let written = self
-                .write_open(batch, &open, (&left, &attempts), &work)
+                .write_open(
+                    batch,
+                    open.clone(),
+                    (Arc::clone(&left), Arc::clone(&attempts)),
+                    Arc::clone(&work),
+                )
                 .await;
             let committed = match written {
                 Ok(()) => true,
                 Err(OpError::Refused(NotCommitted::Unwanted)) => false,
                 Err(OpError::Refused(NotCommitted::Twin)) => continue,
-                // What is in the way may be a twin's (hard case 4): then one row more is known now.
-                Err(OpError::Refused(NotCommitted::Own(refusal))) => {
-                    self.look_up(&intents, &mut ends).await?;
-                    if !open.any_known(&ends) {
-                        return Err(OpError::Refused(refusal));
+                Err(error) => {
+                    // What is in the way may be a twin's (hard case 4): then one row more is known now.
+                    if may_be_a_twins(&error) {
+                        self.look_up(&intents, &mut ends).await?;
+                        if open.any_known(&ends) {
+                            continue;
+                        }
                     }
-                    continue;
+                    return Err(own(error));
                 }
-                Err(OpError::Common(common)) => return Err(OpError::Common(common)),
-                Err(OpError::System(error)) => return Err(OpError::System(error)),
             };
             let left = left.lock().unwrap_or_else(PoisonError::into_inner).take();
             let left = left.unwrap_or_default();
@@ -189,22 +199,23 @@ impl Db {
     async fn write_open<E: Refusal, W>(
         &self,
         batch: Intent,
-        open: &OpenRows,
-        (left, attempts): (&Left<E>, &Arc<AtomicU32>),
-        work: &W,
+        open: OpenRows,
+        (left, attempts): (Left<E>, Arc<AtomicU32>),
+        work: Arc<W>,
     ) -> Result<(), OpError<NotCommitted<E>>>
     where
-        W: AsyncFn(&Txn<'_>, &OpenRows) -> Result<RowsDone<E>, TxError<E>>,
+        W: AsyncFn(&Txn<'_>, OpenRows) -> Result<RowsDone<E>, TxError<E>>,
     {
         self.write(batch, async move |txn: &Txn<'_>| {
             attempts.fetch_add(1, Ordering::Relaxed);
-            let done = work(txn, open).await.map_err(|error| match error {
+            let open = open.clone();
+            let done = work(txn, open.clone()).await.map_err(|error| match error {
                 TxError::Refused(refusal) => TxError::Refused(NotCommitted::Own(refusal)),
                 TxError::Common(common) => TxError::Common(common),
                 TxError::Db(error) => TxError::Db(error),
             })?;
             let commit = done.commit;
-            let stored = store(txn, open, done, left).await?;
+            let stored = store(txn, &open, done, &left).await?;
             if !commit {
                 return Err(TxError::Refused(NotCommitted::Unwanted));
             }
@@ -252,6 +263,26 @@ impl Db {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a constraint was broken, perhaps one that no stranger breaks: that of an id that derives from a row's key.
+fn may_be_a_twins<E: std::error::Error + 'static>(error: &OpError<NotCommitted<E>>) -> bool {
+    match error {
+        OpError::Refused(_) => true,
+        OpError::System(SystemError::Bug { effect_unknown, .. }) => !effect_unknown,
+        OpError::Common(_) | OpError::System(_) => false,
+    }
+}
+
+fn own<E: std::error::Error + 'static>(error: OpError<NotCommitted<E>>) -> OpError<E> {
+    match error {
+        OpError::Refused(NotCommitted::Own(refusal)) => OpError::Refused(refusal),
+        OpError::Refused(NotCommitted::Twin | NotCommitted::Unwanted) => {
+            SystemError::Contended.into()
+        }
+        OpError::Common(common) => OpError::Common(common),
+        OpError::System(error) => OpError::System(error),
     }
 }
 

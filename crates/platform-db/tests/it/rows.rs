@@ -26,7 +26,7 @@ async fn write_all(
     rows: Vec<Intent>,
     atomic: bool,
 ) -> Result<RowsEnd<ThingError>, OpError<ThingError>> {
-    db.write_rows(rows, async move |txn: &Txn<'_>, open: &OpenRows| {
+    db.write_rows(rows, async move |txn: &Txn<'_>, open: OpenRows| {
         let mut done = Vec::new();
         for (_, intent) in open.iter() {
             let name = intent.key.as_str().trim_start_matches("row-key-");
@@ -241,7 +241,7 @@ async fn hard_case_04_a_row_is_not_refused_for_what_its_twin_wrote() {
             for row in &mut rows {
                 row.hot = vec!["one import".into()];
             }
-            db.write_rows(rows, async move |txn: &Txn<'_>, open: &OpenRows| {
+            db.write_rows(rows, async move |txn: &Txn<'_>, open: OpenRows| {
                 let mut done = Vec::new();
                 for (_, intent) in open.iter() {
                     let name = intent.key.as_str().trim_start_matches("row-key-");

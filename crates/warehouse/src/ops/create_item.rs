@@ -2,8 +2,9 @@
 
 use kernel::{
     AmountMinor, CountryCode, CurrencyCode, Intent, Invalid, OpError, RegionTag, Reply, Timestamp,
+    id::ItemId,
 };
-use platform_db::{Refusal, TxError};
+use platform_db::{Refusal, TxError, Txn};
 
 use super::emit_item;
 use crate::{
@@ -40,6 +41,41 @@ impl Refusal for CreateItemError {
     }
 }
 
+impl CreateItem {
+    /// The item as it is made at `now`.
+    pub(crate) fn into_item(self, id: ItemId, now: Timestamp) -> Item {
+        let prices = self.prices.into_iter();
+        let prices = prices.map(|(currency, amount, from)| Price {
+            currency,
+            amount,
+            valid_from: from.unwrap_or(now),
+        });
+        let mut item = Item {
+            id,
+            sku: self.sku,
+            name: self.name,
+            description: self.description,
+            country_of_origin: self.country_of_origin,
+            unit: self.unit,
+            barcode: self.barcode,
+            status: ItemStatus::Active,
+            prices: prices.collect(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        item.drop_past_prices(now);
+        item
+    }
+}
+
+/// What a new item leaves behind, and its answer.
+pub(crate) fn created(txn: &Txn<'_>, item: &Item) -> Reply {
+    emit_item(txn, "warehouse.item.created", item);
+    txn.audit(None, Some(json(&ItemView::from(item))));
+    ItemView::reply(201, item)
+}
+
 pub(crate) async fn create_item(
     app: &App,
     intent: Intent,
@@ -49,34 +85,9 @@ pub(crate) async fn create_item(
     app.db
         .write(intent, async move |txn| {
             let command = command.clone()?;
-            let now = txn.now();
-            let prices = command
-                .prices
-                .into_iter()
-                .map(|(currency, amount, from)| Price {
-                    currency,
-                    amount,
-                    valid_from: from.unwrap_or(now),
-                });
-            let mut item = Item {
-                id: id.clone(),
-                sku: command.sku,
-                name: command.name,
-                description: command.description,
-                country_of_origin: command.country_of_origin,
-                unit: command.unit,
-                barcode: command.barcode,
-                status: ItemStatus::Active,
-                prices: prices.collect(),
-                version: 1,
-                created_at: now,
-                updated_at: now,
-            };
-            item.drop_past_prices(now);
+            let item = command.into_item(id.clone(), txn.now());
             items::insert(txn, &item).await?;
-            emit_item(txn, "warehouse.item.created", &item);
-            txn.audit(None, Some(json(&ItemView::from(&item))));
-            Ok::<_, TxError<_>>(ItemView::reply(201, &item))
+            Ok::<_, TxError<_>>(created(txn, &item))
         })
         .await
 }

@@ -80,9 +80,9 @@ const UPDATE: &str = "UPDATE warehouse.items SET name = $2, description = $3, co
 const DELETE: &str = "DELETE FROM warehouse.items WHERE id = $1";
 const INSERT_MANY: &str = "INSERT INTO warehouse.items \
     (id, sku, name, description, country_of_origin, unit, barcode, status, version, created_at, updated_at) \
-    SELECT row.id, row.sku, row.name, row.description, row.country, row.unit, NULL, 'active', 1, $7, $7 \
-    FROM unnest($1::UUID[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[]) \
-        AS row (id, sku, name, description, country, unit) \
+    SELECT row.id, row.sku, row.name, row.description, row.country, row.unit, row.barcode, 'active', 1, $8, $8 \
+    FROM unnest($1::UUID[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[]) \
+        AS row (id, sku, name, description, country, unit, barcode) \
     ON CONFLICT (sku) DO NOTHING RETURNING id";
 
 #[cfg(test)]
@@ -260,10 +260,20 @@ pub(crate) async fn insert_new(
     let descriptions: Vec<&str> = items.iter().map(|item| item.description.as_str()).collect();
     let countries: Vec<&CountryCode> = items.iter().map(|item| &item.country_of_origin).collect();
     let units: Vec<&str> = items.iter().map(|item| item.unit.as_str()).collect();
+    let barcodes: Vec<Option<&str>> = items.iter().map(|item| item.barcode.as_deref()).collect();
     let rows = session
         .rows(
             INSERT_MANY,
-            &[&ids, &skus, &names, &descriptions, &countries, &units, &now],
+            &[
+                &ids,
+                &skus,
+                &names,
+                &descriptions,
+                &countries,
+                &units,
+                &barcodes,
+                &now,
+            ],
         )
         .await?;
     let inserted: BTreeSet<Uuid> = rows

@@ -4,6 +4,7 @@
 
 mod availability;
 mod faults;
+mod imports;
 mod items;
 mod locations;
 mod prices;
