@@ -1,12 +1,16 @@
 //! HTTP: extract, one operation, wrap.
 
+mod adjustments;
 mod availability;
 mod bodies;
 mod import_items;
 mod items;
+mod levels;
 mod locations;
+mod movements;
 mod place;
 mod problem;
+mod receipts;
 mod reservations;
 
 use platform_http::System;
@@ -31,6 +35,12 @@ pub fn system(app: App) -> System {
             locations::create_location
         ))
         .routes(routes!(locations::get_location, locations::update_location))
+        .routes(routes!(levels::list_levels))
+        .routes(routes!(levels::get_level))
+        .routes(routes!(movements::list_movements))
+        .routes(routes!(movements::get_movement))
+        .routes(routes!(receipts::receive_stock))
+        .routes(routes!(adjustments::adjust_stock))
         .routes(routes!(availability::find_availability))
         .routes(routes!(
             reservations::list_reservations,

@@ -1,16 +1,21 @@
 //! One file per business operation: its command, what it can be refused for, its transaction.
 
+pub(crate) mod adjust_stock;
 pub(crate) mod create_item;
 pub(crate) mod create_location;
 pub(crate) mod delete_item;
 pub(crate) mod expire_holds;
+pub(crate) mod filters;
 pub(crate) mod find_availability;
 pub(crate) mod import_items;
 pub(crate) mod load_items;
 pub(crate) mod load_shop;
+pub(crate) mod premises;
 pub(crate) mod read_items;
 pub(crate) mod read_locations;
 pub(crate) mod read_reservations;
+pub(crate) mod read_stock;
+pub(crate) mod receive_stock;
 pub(crate) mod release_reservation;
 pub(crate) mod reserve_stock;
 pub(crate) mod set_item_price;

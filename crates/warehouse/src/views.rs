@@ -2,6 +2,7 @@
 
 pub(crate) mod availability;
 pub(crate) mod level;
+pub(crate) mod recorded;
 pub(crate) mod reservation;
 
 use kernel::{

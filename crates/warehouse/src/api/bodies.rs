@@ -1,6 +1,7 @@
 //! Request bodies → commands: every broken rule is named by its JSON Pointer, and after this nobody checks again.
 
 pub(super) mod reservations;
+pub(super) mod stock;
 
 use kernel::{
     AmountMinor, CountryCode, CurrencyCode, Invalid, LocationCode, OfficeCode, Timestamp,

@@ -1,15 +1,24 @@
 //! The only place with status codes: domain refusal → problem document.
 
-use platform_http::{Problem, ProblemType, ToProblem};
+use kernel::{Month, OfficeCode};
+use platform_http::{
+    Problem, ProblemType, ToProblem,
+    problem::{AMOUNT_OUT_OF_RANGE, SCOPE_MISSING},
+};
 
 use crate::{
     domain::reservation::{NotReleasable, ReservationStatus},
     ops::{
-        create_item::CreateItemError, delete_item::DeleteItemError, find_availability::UnknownSku,
-        release_reservation::ReleaseError, reserve_stock::ReserveError,
+        adjust_stock::{AdjustError, InTheWay},
+        create_item::CreateItemError,
+        delete_item::DeleteItemError,
+        find_availability::UnknownSku,
+        receive_stock::ReceiveError,
+        release_reservation::ReleaseError,
+        reserve_stock::ReserveError,
         set_item_price::SetItemPriceError,
     },
-    views::{availability::ShortageView, json},
+    views::{availability::ShortageView, json, reservation::ReservationView},
 };
 
 const SKU_TAKEN: ProblemType = ProblemType::new("sku_taken", 409, "SKU taken");
@@ -19,6 +28,8 @@ const INSUFFICIENT_STOCK: ProblemType =
     ProblemType::new("insufficient_stock", 409, "Not enough stock");
 const RESERVATION_NOT_ACTIVE: ProblemType =
     ProblemType::new("reservation_not_active", 409, "Reservation not active");
+const PERIOD_CLOSED: ProblemType = ProblemType::new("period_closed", 409, "Period closed");
+const QUANTITY_CHANGED: ProblemType = ProblemType::new("quantity_changed", 412, "Quantity changed");
 const UNKNOWN_SKU: ProblemType = ProblemType::new("unknown_sku", 404, "Unknown SKU");
 
 /// Every kind that this system adds to the common ones.
@@ -28,6 +39,8 @@ pub(super) const PROBLEMS: &[ProblemType] = &[
     ITEM_ARCHIVED,
     INSUFFICIENT_STOCK,
     RESERVATION_NOT_ACTIVE,
+    PERIOD_CLOSED,
+    QUANTITY_CHANGED,
     UNKNOWN_SKU,
 ];
 
@@ -99,4 +112,77 @@ impl ToProblem for UnknownSku {
         Problem::new(&UNKNOWN_SKU, format!("No item has the SKU {}.", self.sku))
             .with("sku", self.sku.as_str())
     }
+}
+
+impl ToProblem for ReceiveError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::MayNotPost => Problem::new(
+                &SCOPE_MISSING,
+                "Opening stock is posted to the books: the token lacks the scope accounting:post.",
+            )
+            .with("scope", "accounting:post"),
+            Self::Archived { skus } => Problem::new(
+                &ITEM_ARCHIVED,
+                format!("Archived items take no new stock: {}.", skus.join(", ")),
+            )
+            .with("skus", skus.clone()),
+            Self::PeriodClosed { office, period } => period_closed(office, *period),
+            Self::OutOfRange => out_of_range(),
+        }
+    }
+}
+
+impl ToProblem for AdjustError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::QuantityChanged { on_hand } => Problem::new(
+                &QUANTITY_CHANGED,
+                format!("{} are on hand by now; count again.", on_hand.get()),
+            )
+            .with("on_hand", on_hand.get()),
+            Self::Archived { sku } => Problem::new(
+                &ITEM_ARCHIVED,
+                format!("{sku} is archived and takes no new stock."),
+            )
+            .with("skus", vec![sku.clone()]),
+            Self::Insufficient(way) => Problem::new(
+                &INSUFFICIENT_STOCK,
+                format!(
+                    "There is less available at {} than is to be taken.",
+                    way.location
+                ),
+            )
+            .with("lines", json(&[ShortageView::from(&way.shortage)]))
+            .with("reservations", reservations(way)),
+            Self::PeriodClosed { office, period } => period_closed(office, *period),
+            Self::OutOfRange => out_of_range(),
+        }
+    }
+}
+
+/// Those in the way, as they are: none of them is over.
+fn reservations(way: &InTheWay) -> serde_json::Value {
+    let views: Vec<ReservationView> = way
+        .reservations
+        .iter()
+        .map(|reservation| ReservationView::at(reservation, reservation.created_at))
+        .collect();
+    json(&views)
+}
+
+fn period_closed(office: &OfficeCode, period: Month) -> Problem {
+    Problem::new(
+        &PERIOD_CLOSED,
+        format!("{period} of {office} is closed; nothing can be dated today until it is reopened."),
+    )
+    .with("office", office.as_str())
+    .with("period", period.to_string())
+}
+
+fn out_of_range() -> Problem {
+    Problem::new(
+        &AMOUNT_OUT_OF_RANGE,
+        "An amount or a balance would be beyond 9007199254740991 (2^53 - 1).",
+    )
 }

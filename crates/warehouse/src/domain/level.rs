@@ -170,6 +170,20 @@ pub(crate) struct StockLevel {
     pub(crate) updated_at: Timestamp,
 }
 
+/// What the movements of a level had summed to at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PastLevel {
+    pub(crate) on_hand: Quantity,
+    pub(crate) value: AmountMinor,
+}
+
+/// A level as a read saw it: as it is, or also as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SeenLevel {
+    pub(crate) stock: StockLevel,
+    pub(crate) past: Option<PastLevel>,
+}
+
 /// The id of the level of an item at a location: it derives from both, so that whoever knows them knows it.
 pub(crate) fn level_id(region: RegionTag, location: &LocationCode, item: &ItemId) -> LevelId {
     let (location, item) = (location.as_str().as_bytes(), item.uuid());

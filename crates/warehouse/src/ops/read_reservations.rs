@@ -4,15 +4,13 @@ use kernel::{
     Call, Common, LocationCode, OfficeCode, OpError, PageRequest, Principal, ReadWant, Timestamp,
     id::{ItemId, ReservationId},
 };
-use platform_db::{Never, Read, ReadSpec, Session, offices::OfficeHome};
+use platform_db::{Never, Read, ReadSpec, Session};
 
+use super::filters::{StockWanted, resolve};
 use crate::{
     App,
     domain::reservation::{Reservation, ReservationStatus},
-    storage::{
-        items,
-        reservations::{self, ReservationFilter},
-    },
+    storage::reservations::{self, ReservationFilter},
 };
 
 /// Which reservations are wanted, as asked.
@@ -55,16 +53,18 @@ pub(crate) async fn list_reservations(
     wanted: Wanted,
     page: PageRequest,
 ) -> Result<Read<Vec<Reservation>>, OpError<Never>> {
-    let mut offices = app.directory.shown(call, principal, wanted.offices).await?;
-    if let Some(place) = known_location(app, call, wanted.location.as_ref()).await? {
-        offices.retain(|office| *office == place);
-    }
-    known_item(app, call, wanted.item.as_ref()).await?;
+    let stock = StockWanted {
+        offices: wanted.offices,
+        location: wanted.location.clone(),
+        item: wanted.item,
+        sku: None,
+    };
+    let (offices, item) = resolve(app, (call, principal), stock).await?;
     let spec = ReadSpec::over("list_reservations", want, page.snapshot, &offices);
     let filter = ReservationFilter {
         offices,
         location: wanted.location,
-        item: wanted.item,
+        item,
         status: wanted.status,
         now: page.snapshot.unwrap_or(call.received_at()),
         created_from: wanted.created_from,
@@ -77,43 +77,4 @@ pub(crate) async fn list_reservations(
         })
         .await?;
     Ok(read)
-}
-
-/// The office of the location that a filter names, which must exist.
-async fn known_location(
-    app: &App,
-    call: &Call,
-    location: Option<&LocationCode>,
-) -> Result<Option<OfficeHome>, OpError<Never>> {
-    let Some(location) = location else {
-        return Ok(None);
-    };
-    match app.places.find(call, location).await? {
-        Some(place) => Ok(Some(place)),
-        None => Err(Common::UnknownInFilter {
-            parameter: "location",
-            value: location.to_string(),
-        }
-        .into()),
-    }
-}
-
-/// That the item that a filter names exists.
-async fn known_item(app: &App, call: &Call, item: Option<&ItemId>) -> Result<(), OpError<Never>> {
-    let Some(item) = item.cloned() else {
-        return Ok(());
-    };
-    let (value, now) = (item.to_string(), call.received_at());
-    let spec = ReadSpec::reference("find_item", ReadWant::default(), None);
-    let read = app
-        .db
-        .read(call, spec, async move |session: &Session| {
-            items::get(session, &item, now).await
-        })
-        .await?;
-    let unknown = Common::UnknownInFilter {
-        parameter: "item",
-        value,
-    };
-    read.value.map(drop).ok_or_else(|| unknown.into())
 }

@@ -64,6 +64,7 @@ const PAGE_SKU_ASC: &str = concat!(
     select_item!("WHERE i.sku = $8 AND ($7::TEXT IS NULL OR i.status = $7::TEXT) AND "),
     page!(asc)
 );
+const WITH_SKU: &str = "SELECT id FROM warehouse.items WHERE sku = $1";
 const FACTS: &str = "SELECT id, sku, status FROM warehouse.items WHERE id = ANY ($1)";
 const INSERT: &str = "INSERT INTO warehouse.items \
     (id, sku, name, description, country_of_origin, unit, barcode, status, version, created_at, updated_at) \
@@ -89,6 +90,7 @@ const INSERT_MANY: &str = "INSERT INTO warehouse.items \
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     LOCK,
+    WITH_SKU,
     FACTS,
     PAGE_DESC,
     PAGE_ASC,
@@ -137,6 +139,15 @@ pub(crate) async fn lock(
         .row_opt(LOCK, &[&now, &id.uuid()])
         .await?
         .map(|row| from_row(&row))
+        .transpose()
+}
+
+/// The id of the item with the SKU.
+pub(crate) async fn with_sku(session: &Session, sku: &str) -> Result<Option<Uuid>, DbError> {
+    session
+        .row_opt(WITH_SKU, &[&sku])
+        .await?
+        .map(|row| row.get("id"))
         .transpose()
 }
 

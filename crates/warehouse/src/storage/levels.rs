@@ -9,7 +9,7 @@ use platform_db::{DbError, Row, Session, ToSql, offices::OfficeHome};
 use uuid::Uuid;
 
 use super::corrupt;
-use crate::domain::level::{Level, StockLevel};
+use crate::domain::level::{Level, PastLevel, SeenLevel, StockLevel};
 
 /// The columns of level `l` and the SKU of its item `i`.
 macro_rules! columns {
@@ -19,30 +19,87 @@ macro_rules! columns {
     };
 }
 
-/// A page: each office gives its first rows of `$where` from one span of an index.
-macro_rules! page {
-    ($where:expr, $is_behind:literal, $direction:literal) => {
+/// The rows of a page as `l`: each office gives its first rows of `$where` from one span of an index.
+macro_rules! rows {
+    ($where:literal, $is_behind:literal, $direction:literal) => {
         concat!(
-            "SELECT ",
-            columns!(),
-            " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) \
-              CROSS JOIN LATERAL (SELECT x.region, x.id, x.office, x.location, x.item, x.currency, x.on_hand, \
-                  x.reserved, x.incoming, x.value_minor, x.version, x.created_at, x.updated_at \
-              FROM warehouse.stock_levels AS x \
-              WHERE x.region = o.region AND x.office = o.office",
+            "(SELECT x.region, x.id, x.office, x.location, x.item, x.currency, x.on_hand, x.reserved, x.incoming, \
+                x.value_minor, x.version, x.created_at, x.updated_at \
+              FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) \
+              CROSS JOIN LATERAL (SELECT s.region, s.id, s.office, s.location, s.item, s.currency, s.on_hand, \
+                  s.reserved, s.incoming, s.value_minor, s.version, s.created_at, s.updated_at \
+              FROM warehouse.stock_levels AS s \
+              WHERE s.region = o.region AND s.office = o.office",
             $where,
-            " AND ($8::TEXT IS NULL OR x.location = $8::TEXT) AND x.created_at >= $3 AND x.created_at <= $4 \
-              AND (x.created_at, x.id) ",
+            " AND ($8::TEXT IS NULL OR s.location = $8::TEXT) AND s.created_at >= $3 AND s.created_at <= $4 \
+              AND (s.created_at, s.id) ",
             $is_behind,
-            " ($5, $6) ORDER BY x.created_at ",
+            " ($5, $6) ORDER BY s.created_at ",
+            $direction,
+            ", s.id ",
+            $direction,
+            " LIMIT $7) AS x ORDER BY x.created_at ",
             $direction,
             ", x.id ",
             $direction,
-            " LIMIT $7) AS l JOIN warehouse.items AS i ON i.id = l.item ORDER BY l.created_at ",
+            " LIMIT $7) AS l JOIN warehouse.items AS i ON i.id = l.item"
+        )
+    };
+}
+
+macro_rules! page {
+    ($where:literal, $is_behind:literal, $direction:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM ",
+            rows!($where, $is_behind, $direction),
+            " ORDER BY l.created_at ",
             $direction,
             ", l.id ",
+            $direction
+        )
+    };
+}
+
+/// As [`page`], with what the level was at `$9`.
+macro_rules! page_at {
+    ($where:literal, $is_behind:literal, $direction:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", ",
+            past!("$9"),
+            " FROM ",
+            rows!($where, $is_behind, $direction),
+            " ORDER BY l.created_at ",
             $direction,
-            " LIMIT $7"
+            ", l.id ",
+            $direction
+        )
+    };
+}
+
+/// What the movements of level `l` sum to at a moment.
+macro_rules! past {
+    ($at:literal) => {
+        concat!(
+            "(SELECT coalesce(sum(m.delta), 0)::INT8 FROM ",
+            movements_until!($at),
+            ") AS past_on_hand, \
+             (SELECT coalesce(sum(m.value_delta_minor), 0)::INT8 FROM ",
+            movements_until!($at),
+            ") AS past_value"
+        )
+    };
+}
+
+macro_rules! movements_until {
+    ($at:literal) => {
+        concat!(
+            "warehouse.stock_movements AS m WHERE m.region = l.region AND m.location = l.location \
+             AND m.item = l.item AND m.recorded_at <= ",
+            $at
         )
     };
 }
@@ -59,10 +116,22 @@ const GET: &str = concat!(
     " FROM warehouse.stock_levels AS l JOIN warehouse.items AS i ON i.id = l.item \
       WHERE l.region = ANY ($1) AND l.id = $2"
 );
+const GET_AT: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", ",
+    past!("$3"),
+    " FROM warehouse.stock_levels AS l JOIN warehouse.items AS i ON i.id = l.item \
+      WHERE l.region = ANY ($1) AND l.id = $2 AND l.created_at <= $3"
+);
 const PAGE_DESC: &str = page!("", "<", "DESC");
 const PAGE_ASC: &str = page!("", ">", "ASC");
-const PAGE_ITEM_DESC: &str = page!(" AND x.item = $9", "<", "DESC");
-const PAGE_ITEM_ASC: &str = page!(" AND x.item = $9", ">", "ASC");
+const PAGE_ITEM_DESC: &str = page!(" AND s.item = $9", "<", "DESC");
+const PAGE_ITEM_ASC: &str = page!(" AND s.item = $9", ">", "ASC");
+const PAGE_AT_DESC: &str = page_at!("", "<", "DESC");
+const PAGE_AT_ASC: &str = page_at!("", ">", "ASC");
+const PAGE_AT_ITEM_DESC: &str = page_at!(" AND s.item = $10", "<", "DESC");
+const PAGE_AT_ITEM_ASC: &str = page_at!(" AND s.item = $10", ">", "ASC");
 /// One level at most is in the way of each: its own, which is locked or was not there.
 const UPSERT: &str = "INSERT INTO warehouse.stock_levels \
     (region, id, office, location, item, currency, on_hand, reserved, incoming, value_minor, version, created_at, \
@@ -80,10 +149,15 @@ const UPSERT: &str = "INSERT INTO warehouse.stock_levels \
 pub(super) const STATEMENTS: &[&str] = &[
     LOCK,
     GET,
+    GET_AT,
     PAGE_DESC,
     PAGE_ASC,
     PAGE_ITEM_DESC,
     PAGE_ITEM_ASC,
+    PAGE_AT_DESC,
+    PAGE_AT_ASC,
+    PAGE_AT_ITEM_DESC,
+    PAGE_AT_ITEM_ASC,
     UPSERT,
 ];
 
@@ -97,6 +171,8 @@ pub(crate) struct LevelFilter {
     pub(crate) created_from: Option<Timestamp>,
     /// Made at this time or earlier.
     pub(crate) created_to: Option<Timestamp>,
+    /// What they were then.
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 /// Those of the levels that there are, locked by id until the transaction ends.
@@ -109,26 +185,31 @@ pub(crate) async fn lock(
     rows.iter().map(from_row).collect()
 }
 
-/// The level, wherever it lives.
+/// The level, wherever it lives; at a moment of the past if one is given.
 pub(crate) async fn get(
     session: &Session,
     regions: &[RegionTag],
     id: &LevelId,
-) -> Result<Option<StockLevel>, DbError> {
-    session
-        .row_opt(GET, &[&regions, &id.uuid()])
-        .await?
-        .map(|row| from_row(&row))
-        .transpose()
+    as_of: Option<Timestamp>,
+) -> Result<Option<SeenLevel>, DbError> {
+    let row = match as_of {
+        None => session.row_opt(GET, &[&regions, &id.uuid()]).await?,
+        Some(at) => {
+            let params: [&(dyn ToSql + Sync); 3] = [&regions, &id.uuid(), &at];
+            session.row_opt(GET_AT, &params).await?
+        }
+    };
+    row.map(|row| seen(&row, as_of)).transpose()
 }
 
 pub(crate) async fn page(
     session: &Session,
     filter: &LevelFilter,
     page: &PageRequest,
-) -> Result<Vec<StockLevel>, DbError> {
+) -> Result<Vec<SeenLevel>, DbError> {
     let (regions, offices) = OfficeHome::columns(&filter.offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
+    let to = filter.as_of.map_or(to, |at| at.min(to));
     let (time, id) = page.start();
     // An id that is none comes from a cursor that we did not make; behind it lies what lies behind its time.
     let id = id.parse().unwrap_or(Uuid::nil());
@@ -144,19 +225,24 @@ pub(crate) async fn page(
         &limit,
         &filter.location,
     ];
-    let sql = match (&item, page.order) {
-        (None, Order::Desc) => PAGE_DESC,
-        (None, Order::Asc) => PAGE_ASC,
-        (Some(item), order) => {
-            params.push(item);
-            match order {
-                Order::Desc => PAGE_ITEM_DESC,
-                Order::Asc => PAGE_ITEM_ASC,
-            }
-        }
+    if let Some(at) = &filter.as_of {
+        params.push(at);
+    }
+    if let Some(item) = &item {
+        params.push(item);
+    }
+    let sql = match (filter.as_of.is_some(), item.is_some(), page.order) {
+        (false, false, Order::Desc) => PAGE_DESC,
+        (false, false, Order::Asc) => PAGE_ASC,
+        (false, true, Order::Desc) => PAGE_ITEM_DESC,
+        (false, true, Order::Asc) => PAGE_ITEM_ASC,
+        (true, false, Order::Desc) => PAGE_AT_DESC,
+        (true, false, Order::Asc) => PAGE_AT_ASC,
+        (true, true, Order::Desc) => PAGE_AT_ITEM_DESC,
+        (true, true, Order::Asc) => PAGE_AT_ITEM_ASC,
     };
     let rows = session.rows(sql, &params).await?;
-    rows.iter().map(from_row).collect()
+    rows.iter().map(|row| seen(row, filter.as_of)).collect()
 }
 
 /// Writes levels of one office that are locked or new.
@@ -184,6 +270,20 @@ pub(crate) async fn upsert(
             ],
         )
         .await
+}
+
+fn seen(row: &Row, as_of: Option<Timestamp>) -> Result<SeenLevel, DbError> {
+    let past = match as_of {
+        None => None,
+        Some(_) => Some(PastLevel {
+            on_hand: row.get("past_on_hand")?,
+            value: row.get("past_value")?,
+        }),
+    };
+    Ok(SeenLevel {
+        stock: from_row(row)?,
+        past,
+    })
 }
 
 fn from_row(row: &Row) -> Result<StockLevel, DbError> {

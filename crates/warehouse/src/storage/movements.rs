@@ -1,11 +1,83 @@
 //! `warehouse.stock_movements`: rows are only ever added.
 
-use kernel::{AmountMinor, LocationCode, OfficeCode, RegionTag};
-use kernel::{CurrencyCode, id::EntryId};
-use platform_db::{DbError, Session};
+use kernel::{
+    AmountMinor, CurrencyCode, LocationCode, OfficeCode, Order, PageRequest, RegionTag, Timestamp,
+    id::{EntryId, ItemId, MovementId},
+};
+use platform_db::{DbError, Row, Session, ToSql, offices::OfficeHome};
 use uuid::Uuid;
 
-use crate::domain::{movement::Movement, movement::Reason};
+use super::{corrupt, word};
+use crate::domain::movement::{Movement, MovementKind, Reason};
+
+/// The columns of movement `m` and the SKU of its item `i`.
+macro_rules! columns {
+    () => {
+        "m.region, m.id, m.office, m.location, m.item, i.sku, m.currency, m.delta, m.value_delta_minor, m.kind, \
+         m.reason, m.reference, m.journal_entry, m.recorded_at, m.recorded_by"
+    };
+}
+
+/// A page: `$from` yields places, each of which gives its first rows of `$where` from one span of an index.
+macro_rules! page {
+    ($from:literal, $where:literal, $is_behind:literal, $direction:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) ",
+            $from,
+            " CROSS JOIN LATERAL (SELECT x.region, x.id, x.office, x.location, x.item, x.currency, x.delta, \
+                  x.value_delta_minor, x.kind, x.reason, x.reference, x.journal_entry, x.recorded_at, x.recorded_by \
+              FROM warehouse.stock_movements AS x \
+              WHERE ",
+            $where,
+            " AND ($8::TEXT IS NULL OR x.location = $8::TEXT) AND ($9::TEXT IS NULL OR x.kind = $9::TEXT) \
+              AND x.recorded_at >= $3 AND x.recorded_at <= $4 AND (x.recorded_at, x.id) ",
+            $is_behind,
+            " ($5, $6) ORDER BY x.recorded_at ",
+            $direction,
+            ", x.id ",
+            $direction,
+            " LIMIT $7) AS m JOIN warehouse.items AS i ON i.id = m.item ORDER BY m.recorded_at ",
+            $direction,
+            ", m.id ",
+            $direction,
+            " LIMIT $7"
+        )
+    };
+}
+
+macro_rules! of_item {
+    ($is_behind:literal, $direction:literal) => {
+        page!(
+            "JOIN warehouse.stock_levels AS l ON l.region = o.region AND l.office = o.office AND l.item = $10",
+            "x.region = l.region AND x.location = l.location AND x.item = l.item",
+            $is_behind,
+            $direction
+        )
+    };
+}
+
+const GET: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM warehouse.stock_movements AS m JOIN warehouse.items AS i ON i.id = m.item \
+      WHERE m.region = ANY ($1) AND m.id = $2"
+);
+const PAGE_DESC: &str = page!(
+    "",
+    "x.region = o.region AND x.office = o.office",
+    "<",
+    "DESC"
+);
+const PAGE_ASC: &str = page!(
+    "",
+    "x.region = o.region AND x.office = o.office",
+    ">",
+    "ASC"
+);
+const PAGE_ITEM_DESC: &str = of_item!("<", "DESC");
+const PAGE_ITEM_ASC: &str = of_item!(">", "ASC");
 
 const INSERT: &str = "INSERT INTO warehouse.stock_movements \
     (region, id, office, location, item, currency, delta, value_delta_minor, kind, reason, reference, journal_entry, \
@@ -18,7 +90,79 @@ const INSERT: &str = "INSERT INTO warehouse.stock_movements \
               recorded_by)";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[INSERT];
+pub(super) const STATEMENTS: &[&str] = &[
+    GET,
+    PAGE_DESC,
+    PAGE_ASC,
+    PAGE_ITEM_DESC,
+    PAGE_ITEM_ASC,
+    INSERT,
+];
+
+/// Which movements a list shows.
+#[derive(Debug, Clone)]
+pub(crate) struct MovementFilter {
+    pub(crate) offices: Vec<OfficeHome>,
+    pub(crate) location: Option<LocationCode>,
+    pub(crate) item: Option<ItemId>,
+    pub(crate) kind: Option<MovementKind>,
+    /// Recorded at this time or later.
+    pub(crate) created_from: Option<Timestamp>,
+    /// Recorded at this time or earlier.
+    pub(crate) created_to: Option<Timestamp>,
+}
+
+/// The movement, wherever it lives.
+pub(crate) async fn get(
+    session: &Session,
+    regions: &[RegionTag],
+    id: &MovementId,
+) -> Result<Option<Movement>, DbError> {
+    session
+        .row_opt(GET, &[&regions, &id.uuid()])
+        .await?
+        .map(|row| from_row(&row))
+        .transpose()
+}
+
+pub(crate) async fn page(
+    session: &Session,
+    filter: &MovementFilter,
+    page: &PageRequest,
+) -> Result<Vec<Movement>, DbError> {
+    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (from, to) = page.created(filter.created_from, filter.created_to);
+    let (time, id) = page.start();
+    // An id that is none comes from a cursor that we did not make; behind it lies what lies behind its time.
+    let id = id.parse().unwrap_or(Uuid::nil());
+    let limit = page.fetch();
+    let (kind, item) = (
+        filter.kind.map(MovementKind::as_str),
+        filter.item.as_ref().map(ItemId::uuid),
+    );
+    let mut params: Vec<&(dyn ToSql + Sync)> = vec![
+        &regions,
+        &offices,
+        &from,
+        &to,
+        &time,
+        &id,
+        &limit,
+        &filter.location,
+        &kind,
+    ];
+    if let Some(item) = &item {
+        params.push(item);
+    }
+    let sql = match (item.is_some(), page.order) {
+        (false, Order::Desc) => PAGE_DESC,
+        (false, Order::Asc) => PAGE_ASC,
+        (true, Order::Desc) => PAGE_ITEM_DESC,
+        (true, Order::Asc) => PAGE_ITEM_ASC,
+    };
+    let rows = session.rows(sql, &params).await?;
+    rows.iter().map(from_row).collect()
+}
 
 /// Adds movements of one office, whose levels and entries are there.
 pub(crate) async fn insert(
@@ -64,4 +208,29 @@ pub(crate) async fn insert(
             ],
         )
         .await
+}
+
+fn from_row(row: &Row) -> Result<Movement, DbError> {
+    let region: RegionTag = row.get("region")?;
+    let entry: Option<Uuid> = row.get("journal_entry")?;
+    let reason: Option<String> = row.get("reason")?;
+    Ok(Movement {
+        id: MovementId::new(region.clone(), row.get("id")?),
+        office: row.get("office")?,
+        location: row.get("location")?,
+        item: ItemId::new(RegionTag::global(), row.get("item")?),
+        sku: row.get("sku")?,
+        currency: row.get("currency")?,
+        delta: row.get("delta")?,
+        value_delta: row.get("value_delta_minor")?,
+        kind: word(row, "kind")?,
+        reason: reason
+            .map(|reason| reason.parse())
+            .transpose()
+            .map_err(|error| corrupt("reason", error))?,
+        reference: row.get("reference")?,
+        journal_entry: entry.map(|entry| EntryId::new(region, entry)),
+        recorded_at: row.get("recorded_at")?,
+        recorded_by: row.get("recorded_by")?,
+    })
 }

@@ -4,11 +4,13 @@ use kernel::{
     AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity, RegionTag, Timestamp,
     id::{EntryId, ItemId, LevelId, MovementId},
 };
+use platform_db::AsOf;
+use platform_http::Listed;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::{
-    level::StockLevel,
+    level::{SeenLevel, StockLevel, unit_cost},
     movement::{Movement, MovementKind, Reason},
 };
 
@@ -57,6 +59,43 @@ pub(crate) struct LevelView {
     created_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     updated_at: Option<Timestamp>,
+    /// With `as_of`: whether the same question will always have the same answer.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    is_final: Option<bool>,
+}
+
+/// One page of levels.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = StockLevelPage)]
+pub(crate) struct LevelPage {
+    #[serde(flatten)]
+    pub(crate) listed: Listed<LevelView>,
+    /// With `as_of`: whether the same question will always have the same answer.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) is_final: Option<bool>,
+}
+
+impl LevelView {
+    /// The level as a read saw it.
+    pub(crate) fn seen(seen: &SeenLevel, as_of: Option<AsOf>) -> Self {
+        let now = Self::from(&seen.stock);
+        let Some(past) = seen.past else { return now };
+        Self {
+            on_hand: past.on_hand,
+            reserved: None,
+            available: None,
+            incoming: None,
+            value_minor: past.value,
+            unit_cost_minor: unit_cost(past.value, past.on_hand),
+            version: None,
+            created_at: None,
+            updated_at: None,
+            is_final: as_of.map(|as_of| as_of.is_final),
+            ..now
+        }
+    }
 }
 
 impl From<&StockLevel> for LevelView {
@@ -78,6 +117,7 @@ impl From<&StockLevel> for LevelView {
             version: Some(stock.version),
             created_at: Some(stock.created_at),
             updated_at: Some(stock.updated_at),
+            is_final: None,
         }
     }
 }
@@ -95,7 +135,7 @@ pub(crate) struct LevelChange {
 #[schema(as = StockMovement)]
 pub(crate) struct MovementView {
     #[schema(value_type = String, example = "mov_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    id: MovementId,
+    pub(super) id: MovementId,
     #[schema(value_type = String, example = "ber")]
     office: OfficeCode,
     /// Home region of the office.
@@ -134,6 +174,18 @@ pub(crate) struct MovementView {
     /// The same as `recorded_at`.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+}
+
+/// One page of movements.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = StockMovementPage)]
+pub(crate) struct MovementPage {
+    #[serde(flatten)]
+    pub(crate) listed: Listed<MovementView>,
+    /// With `as_of`: whether the same question will always have the same answer.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) is_final: Option<bool>,
 }
 
 impl From<&Movement> for MovementView {

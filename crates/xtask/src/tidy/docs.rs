@@ -11,7 +11,6 @@ const PROBLEMS: &str = "docs/problems.md";
 const LATER: &[&str] = &[
     "fx_rate_required",
     "office_not_empty",
-    "quantity_changed",
     "query_too_short",
     "transfer_state",
 ];
