@@ -127,6 +127,8 @@ build does not know, 4 the address is in use.";
 pub(crate) enum Systems {
     /// Every system.
     All,
+    /// The chart of accounts, the journal, periods, statements.
+    Accounting,
     /// Items, prices, locations.
     Warehouse,
     /// Offices, regions, receipts of writes: what belongs to no single system.

@@ -56,6 +56,10 @@ fn systems_among(db: &Db, topology: &Arc<Topology>, url: &str) -> Vec<System> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let peers = hub::Peers::new(db.region().clone(), names, urls, db.clone(), client);
     vec![
+        accounting::system(accounting::App {
+            db: db.clone(),
+            directory: directory.clone(),
+        }),
         warehouse::system(warehouse::App::new(
             db.clone(),
             directory.clone(),

@@ -203,6 +203,12 @@ pub(super) fn compose(
 ) -> Result<Vec<System>, Failure> {
     let directory = Directory::new(db.clone());
     let mut composed = Vec::new();
+    if matches!(systems, Systems::All | Systems::Accounting) {
+        composed.push(accounting::system(accounting::App {
+            db: db.clone(),
+            directory: directory.clone(),
+        }));
+    }
     if matches!(systems, Systems::All | Systems::Warehouse) {
         let app = warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology));
         composed.push(warehouse::system(app));
