@@ -15,6 +15,11 @@ pub use api::system;
 pub use app::App;
 pub use views::EntryView;
 
+/// Posting entries that nobody typed: the demo company's.
+pub mod journal {
+    pub use crate::ops::load_entry::{LoadEntryError, NewJournalEntry, load_entry};
+}
+
 /// The schema `accounting`, in the order in which its files are applied.
 #[must_use]
 pub fn migrations() -> &'static Migrations {
