@@ -58,7 +58,7 @@ async fn due_holds_are_ended_once_and_their_stock_is_given_back() {
     assert_eq!((swept.holds, swept.failures), (2, 0));
     // Two holds of one level: one write, one version, one event.
     assert_eq!(stocked.level().await, (10, 1, 5));
-    assert_eq!(stocked.changes().await[3], (5, "expired".to_owned()));
+    assert_eq!(stocked.changes().await[4], (5, "expired".to_owned()));
     for (path, status, version) in [
         (&paths[0], "expired", 2),
         (&paths[1], "active", 1),
