@@ -9,6 +9,7 @@ mod items;
 mod locations;
 mod prices;
 mod reservations;
+mod rushes;
 mod sweeper;
 mod template;
 
