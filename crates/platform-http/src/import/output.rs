@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -90,7 +90,7 @@ fn body(receiver: mpsc::Receiver<Piece>) -> Body {
             )),
         }
     });
-    Body::from_stream(pieces)
+    Body::from_stream(pieces.fuse())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -53,6 +53,8 @@ pub(crate) struct App {
     pub(crate) waiting: Arc<AtomicU64>,
     /// Writes that were done.
     pub(crate) done: Arc<AtomicU64>,
+    /// Rows of each batch that an import tried to write.
+    pub(crate) batches: Arc<Mutex<Vec<usize>>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,7 +74,7 @@ struct ListThings {
 
 #[derive(Debug, thiserror::Error)]
 #[error("taken")]
-struct Taken;
+pub(crate) struct Taken;
 
 const TAKEN: ProblemType = ProblemType::new("sku_taken", 409, "SKU taken");
 
@@ -387,6 +389,7 @@ impl World {
             gate: Arc::new(Semaphore::new(0)),
             waiting: Arc::default(),
             done: Arc::default(),
+            batches: Arc::default(),
         };
         let router = OpenApiRouter::new()
             .routes(routes!(list_things, create_thing))
@@ -397,6 +400,7 @@ impl World {
             .routes(routes!(public))
             .routes(routes!(offices))
             .routes(routes!(check))
+            .routes(routes!(crate::imports::import_things))
             .with_state(app.clone());
         let ready = setup.ready.clone();
         let service = platform_http::service(

@@ -10,6 +10,7 @@ mod auth;
 mod checks;
 mod connections;
 mod harness;
+mod imports;
 mod limits;
 mod logs;
 mod probes;
