@@ -3,7 +3,7 @@
 //! A fact that decides a write is read inside its transaction (hard case 20): every function takes the session,
 //! and a [`Txn`] is one.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use kernel::{
     CountryCode, CurrencyCode, LocationCode, OfficeCode, Order, PageRequest, RegionTag, Timestamp,
@@ -159,6 +159,9 @@ const UPDATE: &str = "
         default_tax_rate_bp = $8, status = $9, version = $10, updated_at = $11
     WHERE code = $1";
 
+const CURRENCIES: &str =
+    "SELECT code, currency FROM platform.offices WHERE code = ANY ($1) ORDER BY code";
+
 const HAS_CURRENCY: &str =
     "SELECT EXISTS (SELECT 1 FROM platform.currencies WHERE code = $1) AS found";
 
@@ -173,6 +176,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     LIST_ASC,
     INSERT,
     UPDATE,
+    CURRENCIES,
     HAS_CURRENCY,
 ];
 
@@ -249,6 +253,21 @@ pub async fn homes(session: &Session) -> Result<Vec<OfficeHome>, DbError> {
                 office: row.get("code")?,
             })
         })
+        .collect()
+}
+
+/// The currency in which each of the offices keeps its books.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn currencies(
+    session: &Session,
+    homes: &[OfficeHome],
+) -> Result<BTreeMap<OfficeCode, CurrencyCode>, DbError> {
+    let (_, codes) = OfficeHome::columns(homes);
+    let rows = session.rows(CURRENCIES, &[&codes]).await?;
+    rows.iter()
+        .map(|row| Ok((row.get("code")?, row.get("currency")?)))
         .collect()
 }
 
