@@ -4,6 +4,7 @@ mod adjustments;
 mod availability;
 mod bodies;
 mod import_items;
+mod import_receipts;
 mod items;
 mod levels;
 mod locations;
@@ -40,6 +41,7 @@ pub fn system(app: App) -> System {
         .routes(routes!(movements::list_movements))
         .routes(routes!(movements::get_movement))
         .routes(routes!(receipts::receive_stock))
+        .routes(routes!(import_receipts::import_receipts))
         .routes(routes!(adjustments::adjust_stock))
         .routes(routes!(availability::find_availability))
         .routes(routes!(

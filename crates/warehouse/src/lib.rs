@@ -5,6 +5,8 @@ mod app;
 mod domain;
 mod ops;
 mod places;
+pub mod reports;
+pub mod stock;
 mod storage;
 mod sweeper;
 mod views;
@@ -20,6 +22,14 @@ pub mod catalogue {
     pub use crate::ops::{
         load_items::{BATCH_ITEMS, LoadError, NewItem, load_items, loaded_id},
         load_shop::{NewShop, load_shop},
+    };
+}
+
+/// Loading stock in bulk.
+pub mod loading {
+    pub use crate::ops::load_stock::{
+        BATCH_DOCUMENTS, LoadStockError, LoadedStock, NewAdjustment, NewDocument, NewLine,
+        NewReceipt, Reason, load_stock,
     };
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod find_availability;
 pub(crate) mod import_items;
 pub(crate) mod load_items;
 pub(crate) mod load_shop;
+pub(crate) mod load_stock;
 pub(crate) mod premises;
 pub(crate) mod read_items;
 pub(crate) mod read_locations;
@@ -22,6 +23,7 @@ pub(crate) mod set_item_price;
 pub(crate) mod shelf;
 pub(crate) mod update_item;
 pub(crate) mod update_location;
+pub(crate) mod write_documents;
 
 use kernel::{Common, id::ItemId};
 use platform_db::{Event, TxError, Txn};

@@ -5,6 +5,7 @@ pub(crate) mod items;
 pub(crate) mod levels;
 pub(crate) mod locations;
 pub(crate) mod movements;
+pub(crate) mod reports;
 pub(crate) mod reservations;
 
 use std::{error::Error, str::FromStr};
@@ -37,6 +38,7 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
         .chain(levels::STATEMENTS)
         .chain(locations::STATEMENTS)
         .chain(movements::STATEMENTS)
+        .chain(reports::STATEMENTS)
         .chain(reservations::STATEMENTS)
         .copied()
 }

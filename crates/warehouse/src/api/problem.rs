@@ -1,5 +1,6 @@
 //! The only place with status codes: domain refusal → problem document.
 
+use accounting::ledger::PostError;
 use kernel::{Month, OfficeCode};
 use platform_http::{
     Problem, ProblemType, ToProblem,
@@ -17,6 +18,7 @@ use crate::{
         release_reservation::ReleaseError,
         reserve_stock::ReserveError,
         set_item_price::SetItemPriceError,
+        write_documents::DocumentError,
     },
     views::{availability::ShortageView, json, reservation::ReservationView},
 };
@@ -129,6 +131,19 @@ impl ToProblem for ReceiveError {
             .with("skus", skus.clone()),
             Self::PeriodClosed { office, period } => period_closed(office, *period),
             Self::OutOfRange => out_of_range(),
+        }
+    }
+}
+
+impl ToProblem for DocumentError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::Receive(error) => error.to_problem(),
+            Self::Adjust(error) => error.to_problem(),
+            Self::Books(PostError::PeriodClosed { office, period }) => {
+                period_closed(office, *period)
+            }
+            Self::Books(PostError::OutOfRange) => out_of_range(),
         }
     }
 }
