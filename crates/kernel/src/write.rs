@@ -28,20 +28,28 @@ impl IdempotencyKey {
         Self(format!("{}{request}", Self::AUTO))
     }
 
-    /// A key in the path of `/v1/writes/{key}`, where those of writes without a key are allowed too.
+    /// A key in the path of `/v1/writes/{key}`, where those of writes without a key and of rows are allowed too.
     ///
     /// # Errors
     /// [`KeyError::Malformed`].
     pub fn from_receipt(text: &str) -> Result<Self, KeyError> {
-        let valid = matches!(text.len(), 8..=128)
+        match text.split_once('#') {
+            None if Self::is_plain(text) => Ok(Self(text.into())),
+            Some((key, number))
+                if Self::is_plain(key)
+                    && number.parse().is_ok_and(|n: u64| n.to_string() == number) =>
+            {
+                Ok(Self(text.into()))
+            }
+            None | Some(_) => Err(KeyError::Malformed),
+        }
+    }
+
+    fn is_plain(text: &str) -> bool {
+        matches!(text.len(), 8..=128)
             && text
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b));
-        if valid {
-            Ok(Self(text.into()))
-        } else {
-            Err(KeyError::Malformed)
-        }
+                .all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
     }
 
     /// The key of the `number`-th row of a write of many: `#` is not legal in keys that clients send.
@@ -67,11 +75,12 @@ impl FromStr for IdempotencyKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let key = Self::from_receipt(text)?;
-        if text.starts_with(Self::AUTO) {
+        if !Self::is_plain(text) {
+            Err(KeyError::Malformed)
+        } else if text.starts_with(Self::AUTO) {
             Err(KeyError::Reserved)
         } else {
-            Ok(key)
+            Ok(Self(text.into()))
         }
     }
 }
@@ -180,6 +189,25 @@ mod tests {
                 Err(KeyError::Malformed),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn hard_case_37_a_rows_key_is_known_to_receipts_only() {
+        let key: IdempotencyKey = "import-1".parse().unwrap();
+        let row = key.row(17);
+        assert_eq!(row.as_str(), "import-1#17");
+        assert_eq!(IdempotencyKey::from_receipt("import-1#17"), Ok(row));
+        assert!("import-1#17".parse::<IdempotencyKey>().is_err());
+        for bad in [
+            "import-1#",
+            "import-1#x",
+            "import-1#+1",
+            "import-1#01",
+            "short#1",
+            "import-1#1#2",
+        ] {
+            assert!(IdempotencyKey::from_receipt(bad).is_err(), "{bad}");
         }
     }
 
