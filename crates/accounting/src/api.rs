@@ -3,6 +3,7 @@
 mod accounts;
 mod bodies;
 mod entries;
+mod import_entries;
 mod periods;
 mod problem;
 
@@ -20,6 +21,7 @@ pub fn system(app: App) -> System {
             entries::list_journal_entries,
             entries::create_journal_entry
         ))
+        .routes(routes!(import_entries::import_journal_entries))
         .routes(routes!(entries::get_journal_entry))
         .routes(routes!(entries::reverse_journal_entry))
         .routes(routes!(accounts::list_accounts, accounts::create_account))

@@ -3,6 +3,7 @@
 pub(crate) mod close_period;
 pub(crate) mod create_account;
 pub(crate) mod create_journal_entry;
+pub(crate) mod import_journal_entries;
 pub(crate) mod load_entry;
 pub(crate) mod read_accounts;
 pub(crate) mod read_journal_entries;

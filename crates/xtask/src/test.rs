@@ -114,7 +114,9 @@ fn tests() -> Result<()> {
     // The template databases, before runners start that would wait for each other to make them.
     let mut templates = set(run::cargo());
     templates.args(["test", "--quiet", "--locked"]);
-    templates.args(["--package", "platform-db", "--package", "warehouse"]);
+    for package in ["platform-db", "accounting", "warehouse"] {
+        templates.args(["--package", package]);
+    }
     run::run(templates.args(["--test", "it", "template_is_made"]))?;
     if run::succeeds(run::cargo().args(["nextest", "--version"])) {
         let profile = if std::env::var_os("CI").is_some() {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use kernel::{AccountCode, AmountMinor, CurrencyCode, Date, FieldError, Invalid, OfficeCode};
+use kernel::{
+    AccountCode, AmountMinor, CurrencyCode, Date, FieldError, Invalid, Month, OfficeCode,
+};
 
 /// Postings that one entry may have.
 pub(crate) const POSTINGS_MAX: usize = 500;
@@ -45,6 +47,11 @@ pub(crate) enum Broken {
 }
 
 impl ManualEntry {
+    /// The month that the entry falls into, if it says so.
+    pub(crate) fn month(&self) -> Option<Month> {
+        self.effective_date.map(Date::month)
+    }
+
     /// Every account that the entry names.
     pub(crate) fn accounts(&self) -> BTreeSet<AccountCode> {
         self.postings

@@ -48,7 +48,6 @@ pub(crate) async fn create_journal_entry(
     app.db
         .write(intent, async move |txn| {
             let view = post(txn, command.clone()?).await?;
-            txn.audit(None, Some(json(&view)));
             Ok::<_, TxError<_>>(view.created())
         })
         .await
@@ -61,18 +60,25 @@ async fn post(txn: &Txn<'_>, entry: ManualEntry) -> Result<EntryView, TxError<Cr
         accounts::known(txn, &named),
     )?;
     let Some(office) = office else {
-        return Err(Invalid::one("/office", "office_unknown", "does not exist").into());
+        return Err(unknown_office().into());
     };
     entry
         .check(&office.currency, &chart)
         .map_err(CreateEntryError::from)?;
     reach(txn, &office.code)?;
-    let months: BTreeSet<Month> = entry
-        .effective_date
-        .iter()
-        .map(|date| date.month())
-        .collect();
+    let months: BTreeSet<Month> = entry.month().into_iter().collect();
     let mut books = Books::open_at(txn, &office, &months).await?;
+    let view = record(txn, &mut books, entry)?;
+    books.save(txn).await?;
+    Ok(view)
+}
+
+/// Records an entry that was checked in the books of its office, and says so. Nothing is stored yet.
+pub(crate) fn record(
+    txn: &Txn<'_>,
+    books: &mut Books,
+    entry: ManualEntry,
+) -> Result<EntryView, CreateEntryError> {
     let draft = Draft {
         effective_date: entry.effective_date.unwrap_or(books.today()),
         description: entry.description,
@@ -90,11 +96,16 @@ async fn post(txn: &Txn<'_>, entry: ManualEntry) -> Result<EntryView, TxError<Cr
             })
             .collect(),
     };
-    let posted = books.record(txn, draft).map_err(CreateEntryError::from)?;
     // A body has at least one posting, and none of nothing.
+    let posted = books.record(txn, draft)?;
     let view = posted
         .map(EntryView::from)
         .ok_or(CreateEntryError::OutOfRange)?;
-    books.save(txn).await?;
+    txn.audit(None, Some(json(&view)));
     Ok(view)
+}
+
+/// The office that a body names must exist.
+pub(crate) fn unknown_office() -> Invalid {
+    Invalid::one("/office", "office_unknown", "does not exist")
 }

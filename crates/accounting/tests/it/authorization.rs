@@ -16,6 +16,7 @@ async fn every_operation_asks_for_its_right() {
     let operations = [
         (get.clone(), ENTRIES.to_owned()),
         (post.clone(), ENTRIES.to_owned()),
+        (post.clone(), format!("{ENTRIES}/imports")),
         (get.clone(), entry.clone()),
         (post.clone(), format!("{entry}/reverse")),
         (get.clone(), ACCOUNTS.to_owned()),

@@ -7,6 +7,7 @@ mod authorization;
 mod books;
 mod create;
 mod faults;
+mod imports;
 mod ledger;
 mod lists;
 mod periods;
