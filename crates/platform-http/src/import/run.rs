@@ -80,9 +80,6 @@ impl<W> Run<W> {
                 Ok(documents) => documents,
                 Err(problem) => break Some(problem),
             };
-            if self.exchange.shared().config.draining.is_cancelled() {
-                break Some(draining());
-            }
             if let Some(problem) = self.batch(documents, &mut most, &mut count).await {
                 break Some(problem);
             }
@@ -168,6 +165,9 @@ impl<W> Run<W> {
         while let Some(mut part) = parts.pop_front() {
             if part.is_empty() {
                 continue;
+            }
+            if self.exchange.shared().config.draining.is_cancelled() {
+                return (outcomes, Some(draining()));
             }
             if !self.atomic && part.len() > *most {
                 let rest = part.split_off(*most);
