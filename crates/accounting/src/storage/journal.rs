@@ -88,7 +88,8 @@ macro_rules! by_age {
               CROSS JOIN LATERAL (SELECT ", columns!("x"),
             " FROM accounting.journal_entries AS x \
               WHERE x.region = o.region AND x.office = o.office AND x.recorded_at >= $3 AND x.recorded_at <= $4 \
-                AND x.effective_date >= $8 AND x.effective_date <= $9 AND (x.recorded_at, x.id) ",
+                AND ($8::DATE IS NULL OR x.effective_date >= $8::DATE) \
+                AND ($9::DATE IS NULL OR x.effective_date <= $9::DATE) AND (x.recorded_at, x.id) ",
             $is_behind,
             " ($5, $6) ORDER BY x.recorded_at ", $direction, ", x.id ", $direction,
             " LIMIT $7) AS j ORDER BY j.recorded_at ", $direction, ", j.id ", $direction, " LIMIT $7)"
@@ -96,14 +97,16 @@ macro_rules! by_age {
     };
 }
 
-/// Entries with a posting that has account `$11` on this side: one span of that side's index by age.
+/// Entries with a posting that has account `$11` on this side: one span of that side's index by age. The bounds on the
+/// effective date are worded so that no planner takes the index by that date instead, and then sorts all it finds.
 macro_rules! side {
     ($side:literal, $is_behind:literal, $direction:literal) => {
         concat!(
             "(SELECT DISTINCT p.recorded_at, p.entry FROM accounting.postings AS p \
               WHERE p.region = o.region AND p.office = o.office AND p.", $side,
             " = $11 AND p.recorded_at >= $3 AND p.recorded_at <= $4 \
-              AND p.effective_date >= $8 AND p.effective_date <= $9 AND (p.recorded_at, p.entry) ",
+              AND ($8::DATE IS NULL OR p.effective_date >= $8::DATE) \
+                AND ($9::DATE IS NULL OR p.effective_date <= $9::DATE) AND (p.recorded_at, p.entry) ",
             $is_behind,
             " ($5, $6) ORDER BY p.recorded_at ", $direction, ", p.entry ", $direction, " LIMIT $7)"
         )
@@ -217,12 +220,17 @@ pub(crate) async fn page(
     // An id that is none comes from a cursor that we did not make; behind it lies what lies behind its time.
     let id = id.parse().unwrap_or(Uuid::nil());
     let limit = page.fetch();
-    let (first, last) = (
-        filter.effective_from.unwrap_or(Date::FIRST),
-        filter.effective_to.unwrap_or(Date::LAST),
-    );
     let mut params: Vec<&(dyn ToSql + Sync)> = vec![
-        &regions, &offices, &from, &to, &time, &id, &limit, &first, &last, &until,
+        &regions,
+        &offices,
+        &from,
+        &to,
+        &time,
+        &id,
+        &limit,
+        &filter.effective_from,
+        &filter.effective_to,
+        &until,
     ];
     if let Some(account) = &filter.account {
         params.push(account);
