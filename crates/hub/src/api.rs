@@ -4,6 +4,7 @@ mod bodies;
 mod offices;
 mod problem;
 mod regions;
+mod reports;
 mod writes;
 
 use platform_http::System;
@@ -20,6 +21,9 @@ pub fn system(app: App) -> System {
         .routes(routes!(offices::get_office, offices::update_office))
         .routes(routes!(regions::list_regions))
         .routes(routes!(regions::get_status))
+        .routes(routes!(reports::get_trial_balance))
+        .routes(routes!(reports::get_stock_valuation))
+        .routes(routes!(reports::check_integrity))
         .routes(routes!(writes::verify_writes))
         .routes(routes!(writes::get_write))
         .routes(routes!(writes::void_write))

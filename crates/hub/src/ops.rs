@@ -1,8 +1,12 @@
 //! One file per operation.
 
 pub(crate) mod create_office;
+pub(crate) mod integrity;
 pub(crate) mod nearest_offices;
 pub(crate) mod read_offices;
+pub(crate) mod reports;
+pub(crate) mod stock_valuation;
+pub(crate) mod trial_balance;
 pub(crate) mod update_office;
 
 use platform_db::{Event, Txn, offices::Office};

@@ -128,7 +128,10 @@ pub(super) async fn get_office(
 #[utoipa::path(patch, path = "/v1/offices/{code}", operation_id = "update_office", tag = "offices",
     params(("code" = String, Path, description = "Code of the office.", example = "ber")),
     request_body = bodies::OfficePatchBody,
-    responses((status = 200, description = "The office.", body = OfficeView)),
+    responses(
+        (status = 200, description = "The office.", body = OfficeView),
+        (status = 409, description = "`office_not_empty`, `key_voided`"),
+    ),
     security(("bearer" = ["offices:write"])))]
 pub(super) async fn update_office(
     State(app): State<App>,

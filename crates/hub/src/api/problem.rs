@@ -1,11 +1,18 @@
 //! The only place with status codes: domain refusal → problem document.
 
-use platform_http::{Problem, ProblemType, ToProblem, problem::ALREADY_EXISTS};
+use platform_http::{
+    Problem, ProblemType, ToProblem,
+    problem::{ALREADY_EXISTS, AMOUNT_OUT_OF_RANGE},
+};
 
-use crate::ops::create_office::CreateOfficeError;
+use crate::ops::{
+    create_office::CreateOfficeError, reports::ReportError, update_office::UpdateOfficeError,
+};
 
 /// Every kind that this system adds to the common ones.
-pub(super) const PROBLEMS: &[ProblemType] = &[];
+pub(super) const PROBLEMS: &[ProblemType] = &[OFFICE_NOT_EMPTY];
+
+const OFFICE_NOT_EMPTY: ProblemType = ProblemType::new("office_not_empty", 409, "Office not empty");
 
 impl ToProblem for CreateOfficeError {
     fn to_problem(&self) -> Problem {
@@ -14,6 +21,28 @@ impl ToProblem for CreateOfficeError {
             Self::LocationTaken => Problem::new(
                 &ALREADY_EXISTS,
                 "The office's first location would have the code of another location.",
+            ),
+        }
+    }
+}
+
+impl ToProblem for UpdateOfficeError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::NotEmpty => Problem::new(
+                &OFFICE_NOT_EMPTY,
+                "There is stock at the office, or reserved there, or of value: move it or write it off first.",
+            ),
+        }
+    }
+}
+
+impl ToProblem for ReportError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::OutOfRange => Problem::new(
+                &AMOUNT_OUT_OF_RANGE,
+                "A number of the report is beyond 9007199254740991 (2^53 - 1); ask for fewer offices or a shorter span.",
             ),
         }
     }

@@ -2,8 +2,8 @@
 
 use kernel::{Common, Intent, Invalid, LocationCode, OfficeCode, OpError, Reply};
 use platform_db::{
-    Db, Never, TxError, Txn,
-    offices::{self, Office, OfficeStatus},
+    Db, Refusal, TxError, Txn,
+    offices::{self, Office, OfficeHome, OfficeStatus},
 };
 
 use super::emit_office;
@@ -40,12 +40,22 @@ impl OfficePatch {
     }
 }
 
+/// Why an office stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UpdateOfficeError {
+    /// It cannot be closed: there is stock in it.
+    #[error("the office has stock")]
+    NotEmpty,
+}
+
+impl Refusal for UpdateOfficeError {}
+
 pub(crate) async fn update_office(
     db: &Db,
     mut intent: Intent,
     code: OfficeCode,
     patch: Result<OfficePatch, Invalid>,
-) -> Result<Reply, OpError<Never>> {
+) -> Result<Reply, OpError<UpdateOfficeError>> {
     intent.hot.push(format!("office {code}"));
     db.write(intent, async move |txn| {
         let patch = patch.clone()?;
@@ -69,6 +79,9 @@ pub(crate) async fn update_office(
         }
         let mut changed = office.clone();
         patch.apply(&mut changed);
+        if (office.status, changed.status) == (OfficeStatus::Active, OfficeStatus::Closed) {
+            require_empty(txn, &office).await?;
+        }
         if changed != office {
             changed.version += 1;
             changed.updated_at = txn.now();
@@ -83,11 +96,23 @@ pub(crate) async fn update_office(
     .await
 }
 
+/// Whoever brings stock at the same time reads the office in that transaction, so that one of the two is rerun.
+async fn require_empty(txn: &Txn<'_>, office: &Office) -> Result<(), TxError<UpdateOfficeError>> {
+    let home = OfficeHome {
+        region: office.home_region.clone(),
+        office: office.code.clone(),
+    };
+    if warehouse::stock::office_has_stock(txn, &home).await? {
+        return Err(TxError::Refused(UpdateOfficeError::NotEmpty));
+    }
+    Ok(())
+}
+
 async fn require_own_location(
     txn: &Txn<'_>,
     office: &OfficeCode,
     location: &LocationCode,
-) -> Result<(), TxError<Never>> {
+) -> Result<(), TxError<UpdateOfficeError>> {
     match warehouse::locations::office_of(txn, location).await? {
         Some(owner) if owner == *office => Ok(()),
         Some(_) => Err(Invalid::one(

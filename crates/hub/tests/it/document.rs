@@ -33,6 +33,9 @@ async fn the_merged_document_has_no_faults_and_every_system() {
         "get_status",
         "get_write",
         "void_write",
+        "get_trial_balance",
+        "get_stock_valuation",
+        "check_integrity",
         "verify_writes",
     ] {
         assert!(

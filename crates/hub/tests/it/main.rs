@@ -4,8 +4,11 @@
 
 mod contract;
 mod document;
+mod integrity;
 mod nearest;
 mod offices;
+mod plans;
+mod reports;
 mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
