@@ -1,10 +1,13 @@
 //! The command line that scripts stand on.
 
 use std::{
+    collections::BTreeSet,
     net::TcpListener,
     process::{Command, Stdio},
     time::Duration,
 };
+
+use serde_json::json;
 
 use crate::{
     wait,
@@ -142,6 +145,68 @@ async fn a_demo_company_is_there_and_a_catalogue_can_be_added() {
         full.expect(200).json()["data"].as_array().unwrap().len(),
         200
     );
+}
+
+#[tokio::test]
+async fn a_history_of_stock_is_loaded_once_and_balances() {
+    let world = shared().await;
+    let api = world.manager("us1");
+    // The demo company has stock and books at every office.
+    let books = api
+        .get("/v1/reports/trial-balance")
+        .await
+        .expect(200)
+        .json();
+    let offices: BTreeSet<_> = books["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|line| line["account"] == "1000")
+        .map(|line| line["office"].to_string())
+        .collect();
+    assert_eq!(offices.len(), 9, "{books}");
+    let arguments = [
+        "seed", "--items", "20", "--seed", "3", "--scale", "400", "--json",
+    ];
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let (status, stdout, stderr) = world.meridian(&arguments);
+        assert!(status.success(), "{stderr}");
+        told.push(serde_json::from_str::<serde_json::Value>(&stdout).unwrap());
+    }
+    assert_eq!(told[0]["movements"], 400, "{told:?}");
+    assert!(told[0]["entries"].as_u64() > Some(100), "{told:?}");
+    assert_eq!(
+        (&told[1]["movements"], &told[1]["entries"]),
+        (&json!(0), &json!(0))
+    );
+    let worth = api
+        .get("/v1/reports/stock-valuation")
+        .await
+        .expect(200)
+        .json();
+    for office in worth["offices"].as_array().unwrap() {
+        assert_eq!(
+            office["value_minor"], office["account_1300_minor"],
+            "{office}"
+        );
+    }
+    // Two years ago there was little, and nothing before.
+    let now = api
+        .get("/v1/warehouse/movements?limit=1")
+        .await
+        .expect(200)
+        .json();
+    let month: i64 = now["data"][0]["recorded_at"].as_str().unwrap()[..4]
+        .parse()
+        .unwrap();
+    let past = format!(
+        "/v1/reports/stock-valuation?as_of={}-06-01T00:00:00.000Z",
+        month - 1
+    );
+    let past = api.get(&past).await.expect(200).json();
+    assert_eq!(past["final"], true);
+    assert!(past["data"].as_array().unwrap().len() < worth["data"].as_array().unwrap().len());
 }
 
 #[tokio::test]

@@ -255,11 +255,13 @@ pub(crate) struct MigrateArgs {
 }
 
 const SEED_HELP: &str = "\
-Loading again loads what is missing: items are known by their SKU.
+Loading again loads what is missing: items are known by their SKU, movements by their place in the history. The same
+--scale with the same --seed adds nothing; another scale adds a history of its own.
 
 Examples:
   meridian seed
   meridian seed --items 100000 --seed 7
+  meridian seed --scale 100000
   meridian seed --items 0 --json
   MERIDIAN_DATABASE_URL=postgres://root@db:26257/meridian meridian seed --items 5000
 
@@ -271,7 +273,11 @@ pub(crate) struct SeedArgs {
     #[arg(long, value_name = "N", default_value_t = 1000,
         value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     pub(crate) items: u64,
-    /// The same number gives the same items.
+    /// Movements of stock to generate, with their books, over the last two years and all offices.
+    #[arg(long, value_name = "N", default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    pub(crate) scale: u64,
+    /// The same number gives the same items and movements.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
     #[command(flatten)]

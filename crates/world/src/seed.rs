@@ -2,10 +2,28 @@
 //!
 //! Loading twice loads once: batches have idempotency keys, and items are known by their SKU.
 
-use kernel::{AmountMinor, CountryCode, CurrencyCode, IdempotencyKey};
-use topology::Topology;
-use warehouse::catalogue::{BATCH_ITEMS, LoadError, NewItem, load_items};
+mod catalogue;
+mod company;
+mod dice;
+mod history;
+mod stock;
 
+use std::{sync::Arc, time::Instant};
+
+use accounting::journal::LoadEntryError;
+use kernel::IdempotencyKey;
+use platform_db::{Db, Directory, Never};
+use topology::Topology;
+use warehouse::{
+    catalogue::{BATCH_ITEMS, LoadError, NewShop, load_items, load_shop},
+    loading::{LoadStockError, LoadedStock},
+};
+
+use self::{
+    catalogue::{demo_items, generate},
+    company::{Good, Site},
+    stock::Scale,
+};
 use crate::{
     progress::Progress,
     setup::{self, with_causes},
@@ -23,63 +41,152 @@ pub enum SeedError {
     /// Items were refused or could not be written.
     #[error("{}; what was loaded stays, so the same command goes on from there", with_causes(.0))]
     Load(#[from] LoadError),
+    /// A shop.
+    #[error("could not open a shop: {}", with_causes(.0))]
+    Shop(#[source] kernel::OpError<Never>),
+    /// Documents were refused or could not be written.
+    #[error("{}; what was loaded stays, so the same command goes on from there", with_causes(.0))]
+    Stock(#[from] LoadStockError),
+    /// Entries were refused or could not be written.
+    #[error("{}; what was loaded stays, so the same command goes on from there", with_causes(.0))]
+    Entry(#[from] LoadEntryError),
 }
 
-/// What to load.
+/// What to load besides the demo company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Catalogue {
-    /// How many items to generate besides the demo company.
+pub struct Generated {
+    /// Items to generate.
     pub items: u64,
-    /// The same number gives the same items.
+    /// Movements of stock to generate, over all offices.
+    pub movements: u64,
+    /// The same number gives the same items and movements.
     pub seed: u64,
 }
 
 /// What was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Seeded {
     /// Items that were new.
     pub loaded: u64,
     /// Items that had been there.
     pub present: u64,
+    /// Movements that were new.
+    pub movements: u64,
+    /// Journal entries that were new.
+    pub entries: u64,
+    /// New movements of each second that the generated ones took.
+    pub movements_per_second: u64,
 }
 
-/// Loads the demo company; answers how many items were new.
-pub(crate) async fn demo(app_url: &str, topology: &Topology) -> Result<u64, SeedError> {
+/// Loads the demo company.
+pub(crate) async fn demo(app_url: &str, topology: &Topology) -> Result<Seeded, SeedError> {
     let db = setup::open(app_url, topology)?;
-    Ok(load_items(&db, &key("demo"), demo_items()).await?)
+    load_demo(&db, topology).await
 }
 
-/// Loads the demo company and the catalogue, and lets the database take new statistics.
+async fn load_demo(db: &Db, topology: &Topology) -> Result<Seeded, SeedError> {
+    let items = demo_items();
+    let goods: Vec<Good> = items.iter().map(Good::of).collect();
+    let all = items.len() as u64;
+    let loaded = load_items(db, &key("demo"), items).await?;
+    let sites = Site::all(topology);
+    let stocked = stock::load_demo(db, (&sites, &goods), db.clock().now()).await?;
+    let books = accounting::App {
+        db: db.clone(),
+        directory: Directory::new(db.clone()),
+    };
+    let posted = stock::load_demo_entries(&books, &sites).await?;
+    Ok(Seeded {
+        loaded,
+        present: all.saturating_sub(loaded),
+        movements: stocked.movements,
+        entries: stocked.entries + posted,
+        movements_per_second: 0,
+    })
+}
+
+/// Loads the demo company, the catalogue and the movements, and lets the database take new statistics.
 ///
 /// # Errors
 /// [`SeedError`].
 pub async fn seed(
     owner_url: &str,
     topology: &Topology,
-    catalogue: Catalogue,
+    generated: Generated,
     progress: &Progress,
 ) -> Result<Seeded, SeedError> {
     let db = setup::open(owner_url, topology)?;
-    let mut loaded = load_items(&db, &key("demo"), demo_items()).await?;
-    let total = catalogue.items;
+    let mut seeded = load_demo(&db, topology).await?;
+    let loaded = load_catalogue(&db, generated, progress).await?;
+    seeded.loaded += loaded;
+    seeded.present += generated.items.saturating_sub(loaded);
+    if generated.movements > 0 {
+        let started = Instant::now();
+        let stocked = load_history(&db, topology, generated, progress).await?;
+        let milliseconds = started.elapsed().as_millis().max(1);
+        let per_second = u128::from(stocked.movements) * 1000 / milliseconds;
+        seeded.movements_per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
+        seeded.movements += stocked.movements;
+        seeded.entries += stocked.entries;
+    }
+    platform_db::analyze(owner_url, &setup::systems()).await?;
+    Ok(seeded)
+}
+
+/// Loads the items of the catalogue; how many were new.
+async fn load_catalogue(
+    db: &Db,
+    generated: Generated,
+    progress: &Progress,
+) -> Result<u64, SeedError> {
+    let (seed, total) = (generated.seed, generated.items);
+    let mut loaded = 0;
     for (first, count) in batches(total) {
-        let items = (first..first + count)
-            .map(|n| generate(catalogue.seed, n))
-            .collect();
+        let items = (first..first + count).map(|n| generate(seed, n)).collect();
         // Named by its size too, so that a larger catalogue loads what a smaller one left out of its last batch.
-        let name = key(&format!("{}:{first}:{count}", catalogue.seed));
-        loaded += load_items(&db, &name, items).await?;
+        let name = key(&format!("{seed}:{first}:{count}"));
+        loaded += load_items(db, &name, items).await?;
         let done = first + count;
         if done % PROGRESS_EVERY == 0 || done == total {
             progress.step(&format!("{done} of {total} items"));
         }
     }
-    platform_db::analyze(owner_url, &setup::systems()).await?;
-    let all = total + demo_items().len() as u64;
-    Ok(Seeded {
-        loaded,
-        present: all.saturating_sub(loaded),
-    })
+    Ok(loaded)
+}
+
+/// Generated goods that are traded at most: an office's history is made from a table of all of them.
+const GOODS_MAX: u64 = 10_000;
+
+/// Loads movements of the demo company's items and of the catalogue's, over every location of every office.
+async fn load_history(
+    db: &Db,
+    topology: &Topology,
+    generated: Generated,
+    progress: &Progress,
+) -> Result<LoadedStock, SeedError> {
+    let sites = Site::all(topology);
+    let directory = Directory::new(db.clone());
+    let app = warehouse::App::new(db.clone(), directory, Arc::new(topology.clone()));
+    for site in &sites {
+        for code in site.locations.iter().skip(1) {
+            let shop = NewShop {
+                code: code.clone(),
+                office: site.office.code.clone(),
+                name: format!("{} shop", site.office.name),
+            };
+            let opened = load_shop(&app, &key(&format!("shop:{code}")), shop).await;
+            opened.map_err(SeedError::Shop)?;
+        }
+    }
+    let mut traded = demo_items();
+    traded.extend((0..generated.items.min(GOODS_MAX)).map(|n| generate(generated.seed, n)));
+    let goods: Vec<Good> = traded.iter().map(Good::of).collect();
+    let scale = Scale {
+        seed: generated.seed,
+        movements: generated.movements,
+        now: db.clock().now(),
+    };
+    stock::load_history(db, scale, (&sites, &goods), progress).await
 }
 
 const PROGRESS_EVERY: u64 = 10_000;
@@ -103,158 +210,9 @@ fn key(name: &str) -> IdempotencyKey {
         .expect("a seed's name is a key")
 }
 
-/// The catalogue of the demo that this grew from, prices in euros.
-fn demo_items() -> Vec<NewItem> {
-    [
-        ("item_1", "DE", 10_000),
-        ("item_2", "FR", 5_000),
-        ("item_3", "ES", 7_000),
-    ]
-    .map(|(sku, country, cents)| NewItem {
-        sku: sku.into(),
-        name: sku.into(),
-        description: "From the demo company.".into(),
-        country_of_origin: country_code(country),
-        prices: vec![price("EUR", cents)],
-    })
-    .into()
-}
-
-/// The `n`-th item of the catalogue `seed`: nothing but these two numbers decides what it is.
-fn generate(seed: u64, n: u64) -> NewItem {
-    let mut dice = Dice(seed ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let (adjective, noun) = (dice.pick(ADJECTIVES), dice.pick(NOUNS));
-    let cents = 100 + dice.below(99_900).cast_signed();
-    // Prices elsewhere follow the euro's at fixed round rates: plausible, and no rate is anybody's claim.
-    let mut prices = vec![price("EUR", cents)];
-    if dice.below(2) == 0 {
-        prices.push(price("USD", cents * 11 / 10));
-    }
-    if dice.below(4) == 0 {
-        prices.push(price("JPY", cents * 16 / 10));
-    }
-    NewItem {
-        sku: format!("GEN-{seed}-{n:07}"),
-        name: format!("{adjective} {noun} {n}"),
-        description: format!("{adjective} {noun} of the generated catalogue {seed}."),
-        country_of_origin: country_code(dice.pick(COUNTRIES)),
-        prices,
-    }
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "the lists of this file, which a test reads whole"
-)]
-fn country_code(text: &str) -> CountryCode {
-    text.parse().expect("a country of this file")
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "the lists of this file, which a test reads whole"
-)]
-fn price(currency: &str, minor: i64) -> (CurrencyCode, AmountMinor) {
-    let currency = currency.parse().expect("a currency of this file");
-    (currency, AmountMinor::new(minor).expect("a small amount"))
-}
-
-/// splitmix64 (Steele, Lea, Flood 2014): a few lines that give the same numbers on every machine, for ever, which
-/// no generator of a library promises.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        let index = self.below(list.len() as u64);
-        list[usize::try_from(index).unwrap_or(0)] // below the length, so it always fits
-    }
-}
-
-const ADJECTIVES: &[&str] = &[
-    "Brass", "Oak", "Linen", "Walnut", "Steel", "Glass", "Copper", "Woollen", "Cotton", "Marble",
-    "Bamboo", "Leather", "Ceramic", "Enamel", "Folding", "Round", "Narrow", "Tall", "Striped",
-    "Plain",
-];
-
-const NOUNS: &[&str] = &[
-    "lamp",
-    "table",
-    "chair",
-    "shelf",
-    "mirror",
-    "kettle",
-    "basket",
-    "blanket",
-    "cushion",
-    "clock",
-    "vase",
-    "tray",
-    "stool",
-    "bench",
-    "curtain",
-    "bowl",
-    "candlestick",
-    "cupboard",
-    "rug",
-    "frame",
-];
-
-const COUNTRIES: &[&str] = &[
-    "DE", "FR", "ES", "PL", "IT", "PT", "SE", "DK", "NL", "CZ", "US", "MX", "BR", "IN", "VN", "TH",
-    "JP", "KR", "ZA", "KE",
-];
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    #[test]
-    fn the_demo_company_is_that_of_the_demo() {
-        let items: Vec<_> = demo_items()
-            .iter()
-            .map(|item| {
-                let (currency, amount) = &item.prices[0];
-                (
-                    item.sku.clone(),
-                    item.country_of_origin.to_string(),
-                    currency.to_string(),
-                    amount.get(),
-                )
-            })
-            .collect();
-        let expected = [
-            ("item_1", "DE", 10_000),
-            ("item_2", "FR", 5_000),
-            ("item_3", "ES", 7_000),
-        ]
-        .map(|(sku, country, cents)| (sku.to_owned(), country.to_owned(), "EUR".to_owned(), cents));
-        assert_eq!(items, expected);
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_items_and_another_others() {
-        let text = |seed, n| format!("{:?}", generate(seed, n));
-        assert_eq!(text(7, 12_345), text(7, 12_345));
-        assert_ne!(text(7, 12_345), text(8, 12_345));
-        assert_eq!(generate(1, 0).sku, "GEN-1-0000000");
-        let skus: BTreeSet<_> = (0..10_000).map(|n| generate(7, n).sku).collect();
-        assert_eq!(skus.len(), 10_000);
-        let names: BTreeSet<_> = (0..1_000).map(|n| generate(7, n).name).collect();
-        assert!(names.len() > 300, "the catalogue is varied");
-    }
 
     #[test]
     fn batches_cover_every_item_once() {
@@ -267,13 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_the_lists_is_legal() {
-        for country in COUNTRIES {
-            country_code(country);
-        }
-        for currency in ["EUR", "USD", "JPY"] {
-            price(currency, 1);
-        }
+    fn every_name_is_a_key() {
         key(&format!("{}:{}:{}", u64::MAX, u64::MAX, u64::MAX));
     }
 }

@@ -179,8 +179,11 @@ impl Builder<'_> {
         // A company to look at is loaded while the regions start.
         let demo = async { Ok::<_, UpError>(seed::demo(&urls.app, self.topology).await?) };
         let (loaded, (settings, running)) = tokio::try_join!(demo, self.regions(&urls.app))?;
-        if loaded > 0 {
-            progress.step(&format!("loaded a demo company of {loaded} items"));
+        if loaded.loaded + loaded.movements > 0 {
+            progress.step(&format!(
+                "loaded a demo company of {} items, {} movements of stock, {} journal entries",
+                loaded.loaded, loaded.movements, loaded.entries
+            ));
         }
         let all = settings.all.clone();
         let told = WorldFile {

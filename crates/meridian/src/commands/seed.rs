@@ -2,7 +2,7 @@
 
 use world::{
     Progress,
-    seed::{self, Catalogue},
+    seed::{self, Generated, Seeded},
 };
 
 use super::{choose_tls, runtime};
@@ -17,22 +17,37 @@ pub(crate) fn run(args: SeedArgs) -> Result<(), Failure> {
     let url = url_or_world(&args.database)?;
     let topology = regions(args.database.regions.as_deref())?;
     choose_tls();
-    let catalogue = Catalogue {
+    let generated = Generated {
         items: args.items,
+        movements: args.scale,
         seed: args.seed,
     };
     let progress = Progress::start();
-    let work = seed::seed(url.expose(), &topology, catalogue, &progress);
+    let work = seed::seed(url.expose(), &topology, generated, &progress);
     let seeded = runtime()?
         .block_on(work)
         .map_err(|error| Failure::of(&error))?;
     if args.json {
-        print(&serde_json::json!({"loaded": seeded.loaded, "present": seeded.present}).to_string());
+        print(&serde_json::json!(seeded).to_string());
     } else {
-        print(&format!(
-            "loaded {}, already there {}",
-            seeded.loaded, seeded.present
-        ));
+        print(&told(seeded));
     }
     Ok(())
+}
+
+fn told(seeded: Seeded) -> String {
+    let Seeded {
+        loaded,
+        present,
+        movements,
+        entries,
+        movements_per_second,
+    } = seeded;
+    let mut text = format!(
+        "items: loaded {loaded}, already there {present}; new: {movements} movements, {entries} journal entries"
+    );
+    if movements_per_second > 0 {
+        text += &format!(", {movements_per_second} movements/s");
+    }
+    text
 }

@@ -100,6 +100,8 @@ pub struct LoadedStock {
     pub documents: u64,
     /// Movements that they made.
     pub movements: u64,
+    /// Journal entries that they made: what is worth nothing makes none.
+    pub entries: u64,
 }
 
 /// Why documents are not loaded.
@@ -166,8 +168,12 @@ pub async fn load_stock(
         match end {
             RowEnd::Written(reply) => {
                 loaded.documents += 1;
-                let movements = reply.effect_ids.iter().filter(|id| id.starts_with("mov_"));
-                loaded.movements += movements.count() as u64;
+                let made = |kind: &str| {
+                    let ids = reply.effect_ids.iter();
+                    ids.filter(|id| id.starts_with(kind)).count() as u64
+                };
+                loaded.movements += made("mov_");
+                loaded.entries += made("jrn_");
             }
             RowEnd::Replayed(_) => {}
             RowEnd::Refused(refusal) => {

@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["hub"],
     &["world"],
     &["meridian"],
+    &["load"],
 ];
 
 /// For tests alone: nobody ships them.

@@ -1,0 +1,76 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod contention;
+mod reports;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use world::setup::with_causes;
+
+use crate::api::Regions;
+
+/// Measures a running world.
+#[derive(Debug, Parser)]
+#[command(name = "load")]
+struct Arguments {
+    /// Where the world keeps its state.
+    #[arg(long, global = true, value_name = "FOLDER", default_value = world::DEFAULT_STATE)]
+    state: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Adjustments of one level and of a thousand, by 1, 8 and 64 clients over all regions.
+    Contention {
+        /// Seconds that each case is measured for.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+    },
+    /// The trial balance and the stock valuation of all offices, warm.
+    Reports {
+        /// How often each is asked for.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        times: u64,
+        /// Milliseconds that half of the answers may take at most.
+        #[arg(long, default_value_t = 200)]
+        bound_ms: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Everything here is plain HTTP, but the client asks for a provider of TLS when it is made.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}", with_causes(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether what was measured is within its bound.
+fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let regions = Regions::of(&arguments.state)?;
+        match arguments.what {
+            What::Contention { seconds } => {
+                contention::measure(&regions, Duration::from_secs(seconds)).await?;
+                Ok(true)
+            }
+            What::Reports { times, bound_ms } => {
+                reports::measure(&regions, times, Duration::from_millis(bound_ms)).await
+            }
+        }
+    })
+}
