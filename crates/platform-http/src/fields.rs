@@ -244,6 +244,12 @@ impl<'a> Fields<'a> {
         });
     }
 
+    /// Whether it is an object at all; where it is not, that was said, and nothing more need be said of its members.
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        self.object.is_some()
+    }
+
     /// Whether the member is there and not null.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -37,12 +37,14 @@ async fn every_write_has_exactly_one_effect_under_every_fault() {
         let place =
             json!({"code": format!("base-{round}"), "office": "ber", "name": "n", "kind": "depot"});
         let place = app.post("/v1/warehouse/locations", place).await;
-        for write in writes(
+        let stock = json!({"location": format!("base-{round}"), "item": item.body["id"]});
+        let others = writes(
             round,
             item.header("location"),
             doomed.header("location"),
             place.header("location"),
-        ) {
+        );
+        for write in others.into_iter().chain(stock_writes(&stock)) {
             let key = new_key();
             db.faults().set(write.operation, fault);
             let send = async || {
@@ -141,5 +143,25 @@ fn writes(round: usize, item: &str, doomed: &str, place: &str) -> Vec<Write> {
             Some("\"1\""),
             json!({"name": "other"}),
         ),
+    ]
+}
+
+/// Writes of stock to a place.
+fn stock_writes(place: &Value) -> Vec<Write> {
+    let write = |operation, path: &str, body| Write {
+        operation,
+        method: Method::POST,
+        path: path.to_owned(),
+        if_match: None,
+        body,
+    };
+    let line = json!({"item": place["item"], "quantity": 3, "cost_minor": 10});
+    let receipt = json!({"location": place["location"], "reference": "R", "lines": [line]});
+    let mut adjustment = place.clone();
+    adjustment["delta"] = json!(-1);
+    adjustment["reason"] = json!("theft");
+    vec![
+        write("receive_stock", "/v1/warehouse/receipts", receipt),
+        write("adjust_stock", "/v1/warehouse/adjustments", adjustment),
     ]
 }

@@ -2,14 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod adjustments;
 mod availability;
+mod books;
 mod faults;
 mod imports;
 mod items;
+mod levels;
+mod loading;
 mod locations;
 mod prices;
+mod receipts;
 mod reservations;
 mod rushes;
+mod stock;
 mod sweeper;
 mod template;
 

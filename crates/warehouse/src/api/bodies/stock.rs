@@ -118,12 +118,12 @@ fn receipt_line(line: &mut Fields<'_>) -> Option<ReceiptLine> {
             "exclusive",
             "cannot be sent together with unit_cost_minor",
         ),
-        (false, false) => line.error(
+        (false, false) if line.is_object() => line.error(
             "unit_cost_minor",
             "required",
             "is required, or cost_minor in its place",
         ),
-        (true, false) | (false, true) => {}
+        (true, false) | (false, true) | (false, false) => {}
     }
     let cost = match (unit_cost, quantity) {
         (Some(unit_cost), Some(quantity)) => match unit_cost.times(quantity) {
@@ -223,7 +223,7 @@ fn count(fields: &mut Fields<'_>) -> Option<Change> {
 }
 
 fn delta(fields: &mut Fields<'_>) -> Option<Change> {
-    if !fields.has("delta") {
+    if fields.is_object() && !fields.has("delta") {
         fields.error(
             "delta",
             "required",
