@@ -4,7 +4,7 @@
 //! let mut books = Books::open(txn, &office).await?;         // one statement: pipeline it with the locks
 //! … lock, observe, decide …
 //! let entry = books.post(txn, NewEntry { … }).map_err(…)?;  // pure; None when there is nothing to post
-//! books.save(txn).await?;                                   // one statement, however many entries
+//! books.save(txn).await?;                                   // one trip, however many entries
 //! ```
 //! The month is read here and written by whoever closes it, so that one of the two is rerun: nothing is ever posted
 //! into a closed month. No row of the ledger is locked, and there is no row that all entries of an office want.
@@ -13,6 +13,7 @@ pub mod chart;
 
 use std::collections::BTreeSet;
 
+use futures_util::try_join;
 use kernel::{
     AccountCode, AmountMinor, CurrencyCode, Date, Month, OfficeCode, PositiveAmount, Timestamp,
     id::{self, EntryId},
@@ -29,11 +30,11 @@ use crate::{
         entry::{Entry, Posting, total},
         period::PeriodStatus,
     },
-    storage::{balances, entries, periods},
+    storage::{balances, entries, periods, postings},
     views::{EntryView, json},
 };
 
-/// Amounts up to this, 2^33, cannot take a balance near 2^53 by themselves.
+/// Amounts up to this, 2^33, cannot take a balance near 2^53 by themselves; behind a huge one they could.
 const UNCHECKED_MAX: i64 = 1 << 33;
 
 /// An entry to post, dated today.
@@ -235,8 +236,8 @@ impl Books {
         Ok(self.entries.last())
     }
 
-    /// Stores what was posted: one statement, however many entries, and one more where an amount is so large that a
-    /// balance may leave its range.
+    /// Stores what was posted: two statements, pipelined, however many entries, and one more where an amount of the
+    /// entries or of the books is so large that a balance may leave its range.
     ///
     /// # Errors
     /// [`PostError::OutOfRange`] if a large amount takes the balance of an account out of range; [`DbError`].
@@ -248,16 +249,21 @@ impl Books {
             .filter(|month| !self.known.contains(month))
             .collect();
         let first: Vec<Month> = first.into_iter().collect();
-        entries::insert(txn, &self.entries, &first).await?;
-        self.check_balances(txn).await
+        let ((), huge) = try_join!(
+            entries::insert(txn, &self.entries, &first),
+            postings::any_huge(txn, &self.home),
+        )?;
+        let mut amounts = self.entries.iter().flat_map(|entry| &entry.postings);
+        if huge || amounts.any(|posting| posting.amount.get() > UNCHECKED_MAX) {
+            self.check_balances(txn).await
+        } else {
+            Ok(())
+        }
     }
 
-    /// Smaller amounts take a million postings to get there; then reports say so.
+    /// Without any large amount it takes a million postings to get there; then reports say so.
     async fn check_balances<E: From<PostError>>(&self, txn: &Txn<'_>) -> Result<(), TxError<E>> {
         let postings = || self.entries.iter().flat_map(|entry| &entry.postings);
-        if postings().all(|posting| posting.amount.get() <= UNCHECKED_MAX) {
-            return Ok(());
-        }
         let offices = std::slice::from_ref(&self.home);
         let balances = balances::sum(txn, offices, Span::default(), None).await?;
         let touched = postings().flat_map(|posting| [&posting.debit, &posting.credit]);

@@ -45,6 +45,7 @@ pub fn migrations() -> &'static Migrations {
             "V0012__index_periods_by_age",
             "V0013__index_postings_by_debit_and_age",
             "V0014__index_postings_by_credit_and_age",
+            "V0015__index_huge_postings",
         ],
         // What was recorded in the ledger is never changed or deleted by a service.
         grants: &[

@@ -47,8 +47,12 @@ const UNSOUND: &str = "
     ORDER BY p.region, p.id
     LIMIT $4";
 
+/// More than 2^43; the number is that of a partial index.
+const HUGE: &str = "SELECT 1::INT8 AS one FROM accounting.postings \
+    WHERE region = $1 AND office = $2 AND amount_minor > 8796093022208 LIMIT 1";
+
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[OF_ACCOUNT, UNSOUND];
+pub(super) const STATEMENTS: &[&str] = &[OF_ACCOUNT, UNSOUND, HUGE];
 
 /// A posting that breaks invariant I1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +88,12 @@ pub(crate) async fn of_account(
         )
         .await?;
     rows.iter().map(from_row).collect()
+}
+
+/// Whether an office ever posted an amount of which a thousand would leave the range of balances.
+pub(crate) async fn any_huge(session: &Session, home: &OfficeHome) -> Result<bool, DbError> {
+    let found = session.row_opt(HUGE, &[&home.region, &home.office]).await?;
+    Ok(found.is_some())
 }
 
 /// How many postings of the offices, whose books are kept in the currency beside them, break invariant I1, and the

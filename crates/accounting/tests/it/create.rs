@@ -279,6 +279,12 @@ async fn hard_case_26_totals_and_balances_stay_within_what_json_keeps_exact() {
         .post(ENTRIES, entry("5900", "4000", 1 << 34, "2026-02-01"))
         .await;
     assert_eq!(refused.problem(), (422, "amount_out_of_range"));
+    // A cent is one too many where the books are full, whatever day it is of.
+    posted(&app, entry("5900", "1000", 1, "2026-02-01")).await;
+    let refused = app
+        .post(ENTRIES, entry("5900", "4000", 1, "2025-12-31"))
+        .await;
+    assert_eq!(refused.problem(), (422, "amount_out_of_range"));
     // The other way it comes back into range; and what another office has is another balance.
     posted(&app, entry("1000", "5900", 1 << 34, "2026-02-01")).await;
     let mut elsewhere = entry("5900", "1000", AMOUNT_MAX, "2026-01-01");
@@ -296,7 +302,7 @@ async fn hard_case_26_totals_and_balances_stay_within_what_json_keeps_exact() {
             .db
             .count("SELECT count(*) FROM accounting.postings")
             .await,
-        3
+        4
     );
 }
 
