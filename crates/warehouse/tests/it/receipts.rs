@@ -190,6 +190,38 @@ async fn two_lines_of_one_item_are_filled_in_order_and_change_its_level_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_of_as_many_lines_as_there_may_be_is_one_write() {
+    let store = Store::new().await;
+    let lines: Vec<Value> = (0..500)
+        .map(|n| json!({"item": store.items[n % 2], "quantity": 1, "unit_cost_minor": n}))
+        .collect();
+    let receipt = json!({"location": "ber-main", "reference": "R", "lines": lines});
+    let key = new_key();
+    let send = async || {
+        let request = store.app.request(Method::POST, RECEIPTS).key(&key);
+        request.json(&receipt).send().await
+    };
+    let received = send().await;
+    assert_eq!(received.status, 201, "{}", received.body);
+    assert_eq!(received.body["movements"].as_array().unwrap().len(), 500);
+    assert_eq!(
+        received.body["journal_entry"]["postings"][0]["amount_minor"],
+        499 * 500 / 2
+    );
+    // However large it is, its repeat is its stored answer.
+    let again = send().await;
+    assert_eq!(
+        (again.status, &again.body),
+        (received.status, &received.body)
+    );
+    assert_eq!(
+        store.rows("warehouse.stock_levels WHERE version = 1").await,
+        2
+    );
+    store.ties_out().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn goods_that_cost_nothing_move_without_an_entry() {
     let store = Store::new().await;
     let received = store.receive("ber-main", 5, 0).await;
