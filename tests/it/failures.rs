@@ -14,7 +14,9 @@ use tokio::task::JoinSet;
 use crate::{
     http::{Api, fresh_key, send},
     lifecycle::answers,
-    processes, wait,
+    processes,
+    stock::assert_integrity,
+    wait,
     world::{Start, World},
 };
 
@@ -177,6 +179,7 @@ async fn a_killed_region_is_seen_missed_and_back_on_its_port() {
     wait::until("eu1 says that ap1 is up", Duration::from_secs(10), up).await;
     let keys = load.stop().await;
     assert_exactly_once(&lost, &keys).await;
+    assert_integrity(&world).await;
 }
 
 #[tokio::test]
@@ -215,4 +218,5 @@ async fn a_killed_database_loses_no_acknowledged_write() {
     for tag in ["eu1", "us1", "ap1"] {
         assert_exactly_once(&world.manager(tag), &keys).await;
     }
+    assert_integrity(&world).await;
 }

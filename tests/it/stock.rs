@@ -44,7 +44,7 @@ async fn level(api: &Api, location: &str, item: &str) -> Value {
 }
 
 /// Every invariant holds, whichever region is asked.
-async fn assert_integrity(world: &World) {
+pub(crate) async fn assert_integrity(world: &World) {
     for tag in ["eu1", "us1", "ap1"] {
         let report = world.manager(tag).get("/v1/reports/integrity").await;
         let report = report.expect(200).json();
