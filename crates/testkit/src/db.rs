@@ -240,7 +240,7 @@ impl TestDb {
             format!("({nulls})")
         };
         let script = format!(
-            "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;
              PREPARE explained AS {sql};
              EXPLAIN EXECUTE explained{arguments}"
         );

@@ -109,6 +109,7 @@ pub fn migrations() -> &'static Migrations {
             "V0017__index_active_reservations_by_level",
             "V0018__index_reservations_by_level",
             "V0019__index_active_reservations_by_age",
+            "V0020__index_stock_movements_by_reference",
         ],
         grants: &[
             ("items", "SELECT, INSERT, UPDATE, DELETE"),

@@ -39,6 +39,9 @@ pub(super) struct MovementQuery {
     /// Only movements of this kind.
     #[param(value_type = Option<MovementKindName>)]
     kind: Option<MovementKind>,
+    /// Only movements with this reference.
+    #[param(example = "PO-7")]
+    reference: Option<String>,
     /// Recorded at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     created_from: Option<Timestamp>,
@@ -77,7 +80,7 @@ pub(super) async fn list_movements(
     };
     let (who, wanted) = (
         (&caller.call, &*caller.principal, caller.want),
-        (wanted, query.kind, times),
+        (wanted, (query.kind, query.reference), times),
     );
     let (listed, as_of) = read::list_movements(&app, who, wanted, paging.request.clone()).await?;
     let listed = paging.page(

@@ -110,7 +110,11 @@ pub(crate) async fn get_movement(
 pub(crate) async fn list_movements(
     app: &App,
     (call, principal, want): (&Call, &Principal, ReadWant),
-    (wanted, kind, times): (StockWanted, Option<MovementKind>, Times),
+    (wanted, (kind, reference), times): (
+        StockWanted,
+        (Option<MovementKind>, Option<String>),
+        Times,
+    ),
     page: PageRequest,
 ) -> Result<(Read<Vec<Movement>>, Option<AsOf>), OpError<Never>> {
     let as_of = app.db.as_of(call, times.as_of).await?;
@@ -123,6 +127,7 @@ pub(crate) async fn list_movements(
         location,
         item,
         kind,
+        reference,
         created_from: times.created_from,
         created_to: [times.created_to, until].into_iter().flatten().min(),
     };

@@ -32,6 +32,7 @@ macro_rules! page {
               WHERE ",
             $where,
             " AND ($8::TEXT IS NULL OR x.location = $8::TEXT) AND ($9::TEXT IS NULL OR x.kind = $9::TEXT) \
+              AND ($10::UUID IS NULL OR x.item = $10::UUID) AND ($11::TEXT IS NULL OR x.reference = $11::TEXT) \
               AND x.recorded_at >= $3 AND x.recorded_at <= $4 AND (x.recorded_at, x.id) ",
             $is_behind,
             " ($5, $6) ORDER BY x.recorded_at ",
@@ -58,6 +59,17 @@ macro_rules! of_item {
     };
 }
 
+macro_rules! of_reference {
+    ($is_behind:literal, $direction:literal) => {
+        page!(
+            "",
+            "x.region = o.region AND x.office = o.office AND x.reference = $11",
+            $is_behind,
+            $direction
+        )
+    };
+}
+
 const GET: &str = concat!(
     "SELECT ",
     columns!(),
@@ -78,6 +90,8 @@ const PAGE_ASC: &str = page!(
 );
 const PAGE_ITEM_DESC: &str = of_item!("<", "DESC");
 const PAGE_ITEM_ASC: &str = of_item!(">", "ASC");
+const PAGE_REFERENCE_DESC: &str = of_reference!("<", "DESC");
+const PAGE_REFERENCE_ASC: &str = of_reference!(">", "ASC");
 
 const INSERT: &str = "INSERT INTO warehouse.stock_movements \
     (region, id, office, location, item, currency, delta, value_delta_minor, kind, reason, reference, journal_entry, \
@@ -96,6 +110,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     PAGE_ASC,
     PAGE_ITEM_DESC,
     PAGE_ITEM_ASC,
+    PAGE_REFERENCE_DESC,
+    PAGE_REFERENCE_ASC,
     INSERT,
 ];
 
@@ -106,6 +122,8 @@ pub(crate) struct MovementFilter {
     pub(crate) location: Option<LocationCode>,
     pub(crate) item: Option<ItemId>,
     pub(crate) kind: Option<MovementKind>,
+    /// What the client calls it.
+    pub(crate) reference: Option<String>,
     /// Recorded at this time or later.
     pub(crate) created_from: Option<Timestamp>,
     /// Recorded at this time or earlier.
@@ -140,7 +158,7 @@ pub(crate) async fn page(
         filter.kind.map(MovementKind::as_str),
         filter.item.as_ref().map(ItemId::uuid),
     );
-    let mut params: Vec<&(dyn ToSql + Sync)> = vec![
+    let params: &[&(dyn ToSql + Sync)] = &[
         &regions,
         &offices,
         &from,
@@ -150,17 +168,19 @@ pub(crate) async fn page(
         &limit,
         &filter.location,
         &kind,
+        &item,
+        &filter.reference,
     ];
-    if let Some(item) = &item {
-        params.push(item);
-    }
-    let sql = match (item.is_some(), page.order) {
-        (false, Order::Desc) => PAGE_DESC,
-        (false, Order::Asc) => PAGE_ASC,
-        (true, Order::Desc) => PAGE_ITEM_DESC,
-        (true, Order::Asc) => PAGE_ITEM_ASC,
+    // Along the index that leaves least to look at.
+    let sql = match (filter.reference.is_some(), item.is_some(), page.order) {
+        (true, _, Order::Desc) => PAGE_REFERENCE_DESC,
+        (true, _, Order::Asc) => PAGE_REFERENCE_ASC,
+        (false, true, Order::Desc) => PAGE_ITEM_DESC,
+        (false, true, Order::Asc) => PAGE_ITEM_ASC,
+        (false, false, Order::Desc) => PAGE_DESC,
+        (false, false, Order::Asc) => PAGE_ASC,
     };
-    let rows = session.rows(sql, &params).await?;
+    let rows = session.rows(sql, params).await?;
     rows.iter().map(from_row).collect()
 }
 

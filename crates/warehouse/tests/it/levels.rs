@@ -24,6 +24,14 @@ async fn filled() -> Store {
     store
 }
 
+/// A walk shows the millisecond in which it began whole.
+async fn next_millisecond() {
+    let began = Clock::System.now();
+    while Clock::System.now() <= began.plus(Duration::from_millis(1)) {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Places of the rows of a list, in its order.
 async fn places(app: &TestApp, path: &str) -> Vec<String> {
     let listed = app.get(path).await;
@@ -87,6 +95,18 @@ async fn levels_and_movements_are_listed_by_place_and_item() {
     assert_eq!(places(&store.app, &kind).await, &all[..1]);
     let kind = format!("{MOVEMENTS}?kind=opening&item={lamp}");
     assert_eq!(places(&store.app, &kind).await, &[""; 0]);
+    for (query, expected) in [
+        ("reference=R-2", &all[..1]),
+        ("reference=R-2&order=asc&limit=1", &all[..1]),
+        ("reference=R-2&office=nyc", &[]),
+        ("reference=R", &[]),
+        (&format!("reference=R-2&item={other}"), &all[..1]),
+        (&format!("reference=R-2&item={lamp}"), &[]),
+        ("reference=R-2&kind=receipt", &[]),
+    ] {
+        let path = format!("{MOVEMENTS}?{query}");
+        assert_eq!(places(&store.app, &path).await, expected, "{path}");
+    }
     let refused = store.app.get(&format!("{MOVEMENTS}?kind=gift")).await;
     assert_eq!(refused.problem(), (400, "invalid_parameter"));
 }
@@ -99,6 +119,7 @@ async fn a_walk_shows_each_row_once_and_nothing_made_since() {
             let query = format!("order={order}&limit=1");
             let mut seen = Vec::new();
             let mut page = store.app.get(&format!("{base}?{query}")).await;
+            next_millisecond().await;
             // Made since: of no page.
             let late = json!({"location": "nyc-main", "reference": "late", "lines": [
                 {"item": store.items[1], "quantity": 1, "cost_minor": 1}]});
