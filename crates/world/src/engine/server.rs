@@ -222,6 +222,9 @@ impl Engine {
             "max_connections=200",      // three regions of at most 40, a person's tools, a drill's
             "wal_level=minimal",        // nobody replicates a laptop's world
             "max_wal_senders=0",
+            // A document of 500 lines reads as many rows: beyond half of this the whole table counts as read, and every
+            // other writer of it is in its way.
+            "max_pred_locks_per_transaction=1024",
             "jit=off", // our statements are short: compiling them takes longer than running them
             "timezone=UTC",
             "log_timezone=UTC",
