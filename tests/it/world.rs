@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 
 use crate::{http::Api, processes, wait};
 
-/// How long `up` may take until three regions serve (the bound after compilation).
+/// How long `up` may take until three regions serve once it is compiled.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
 /// User and group of nobody in particular.
