@@ -37,8 +37,18 @@ kinds! {
     Movement MovementId "mov";
     /// Stock put aside.
     Reservation ReservationId "rsv";
+    /// Somebody who buys.
+    Customer CustomerId "cus";
+    /// An order.
+    Order OrderId "ord";
     /// One line of an order.
     OrderLine OrderLineId "oln";
+    /// Goods that left for an order.
+    Shipment ShipmentId "shp";
+    /// Goods that came back.
+    Return ReturnId "ret";
+    /// Money for an order, or back.
+    Payment PaymentId "pay";
     /// A journal entry.
     Entry EntryId "jrn";
     /// One posting of a journal entry.

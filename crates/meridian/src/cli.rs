@@ -129,8 +129,10 @@ pub(crate) enum Systems {
     All,
     /// The chart of accounts, the journal, periods, statements.
     Accounting,
-    /// Items, prices, locations.
+    /// Items, prices, locations, stock.
     Warehouse,
+    /// Customers, orders, payments, shipments, returns.
+    Sales,
     /// Offices, regions, receipts of writes: what belongs to no single system.
     Hub,
 }

@@ -31,11 +31,12 @@ pub enum SetupError {
 
 /// Every schema that a server of this build uses, in the order in which they are migrated.
 #[must_use]
-pub fn systems() -> [&'static Migrations; 3] {
+pub fn systems() -> [&'static Migrations; 4] {
     [
         platform_db::migrations(),
         accounting::migrations(),
         warehouse::migrations(),
+        sales::migrations(),
     ]
 }
 

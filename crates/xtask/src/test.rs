@@ -114,7 +114,7 @@ fn tests() -> Result<()> {
     // The template databases, before runners start that would wait for each other to make them.
     let mut templates = set(run::cargo());
     templates.args(["test", "--quiet", "--locked"]);
-    for package in ["platform-db", "accounting", "warehouse"] {
+    for package in ["platform-db", "accounting", "warehouse", "sales"] {
         templates.args(["--package", package]);
     }
     run::run(templates.args(["--test", "it", "template_is_made"]))?;

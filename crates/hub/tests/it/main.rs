@@ -26,7 +26,12 @@ struct Company {
 
 impl Company {
     async fn new() -> Self {
-        let db = TestDb::new(&[accounting::migrations(), warehouse::migrations()]).await;
+        let db = TestDb::new(&[
+            accounting::migrations(),
+            warehouse::migrations(),
+            sales::migrations(),
+        ])
+        .await;
         let topology = Arc::new(Topology::embedded());
         hub::load_offices(&db.db(), &topology).await.unwrap();
         Self { db, topology }
@@ -58,16 +63,18 @@ fn systems_among(db: &Db, topology: &Arc<Topology>, url: &str) -> Vec<System> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let peers = hub::Peers::new(db.region().clone(), names, urls, db.clone(), client);
+    let warehouse = warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology));
     vec![
         accounting::system(accounting::App {
             db: db.clone(),
             directory: directory.clone(),
         }),
-        warehouse::system(warehouse::App::new(
-            db.clone(),
-            directory.clone(),
-            Arc::clone(topology),
-        )),
+        warehouse::system(warehouse.clone()),
+        sales::system(sales::App {
+            db: db.clone(),
+            directory: directory.clone(),
+            warehouse,
+        }),
         hub::system(hub::App {
             db: db.clone(),
             directory,

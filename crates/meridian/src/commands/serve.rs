@@ -213,6 +213,13 @@ pub(super) fn compose(
         let app = warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology));
         composed.push(warehouse::system(app));
     }
+    if matches!(systems, Systems::All | Systems::Sales) {
+        composed.push(sales::system(sales::App {
+            db: db.clone(),
+            directory: directory.clone(),
+            warehouse: warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology)),
+        }));
+    }
     if matches!(systems, Systems::All | Systems::Hub) {
         let mut names: Vec<_> = composed
             .iter()

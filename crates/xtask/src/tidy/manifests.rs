@@ -95,7 +95,7 @@ fn arrow(from: &str, on: &str, for_tests: bool) -> Option<String> {
     }
     // What tests borrow does not ship, but a circle of tests is still a circle.
     let from_floor = if from == "testkit" {
-        floor("warehouse")
+        floor("sales")
     } else {
         floor(from)
     }?;

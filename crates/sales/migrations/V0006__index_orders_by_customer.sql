@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS orders_customer_idx ON sales.orders (region, customer, created_at DESC, id DESC);

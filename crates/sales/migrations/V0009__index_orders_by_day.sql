@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS orders_day_idx ON sales.orders (region, office, placed_date);

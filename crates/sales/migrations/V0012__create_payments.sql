@@ -1,0 +1,25 @@
+-- receivable_minor + deposit_minor = amount_minor: the parts posted against 1100 and 2200.
+CREATE TABLE IF NOT EXISTS sales.payments (
+    region TEXT NOT NULL,
+    id UUID NOT NULL,
+    office TEXT NOT NULL,
+    order_id UUID NOT NULL,
+    currency TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    amount_minor INT8 NOT NULL,
+    receivable_minor INT8 NOT NULL,
+    deposit_minor INT8 NOT NULL,
+    method TEXT NOT NULL,
+    external_reference TEXT,
+    journal_entry UUID NOT NULL,
+    effective_date DATE NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    created_by TEXT NOT NULL,
+    CONSTRAINT payments_pkey PRIMARY KEY (region, id),
+    CONSTRAINT payments_reference_key UNIQUE (region, office, external_reference),
+    CONSTRAINT payments_order_fkey FOREIGN KEY (region, order_id) REFERENCES sales.orders (region, id),
+    CONSTRAINT payments_entry_fkey FOREIGN KEY (region, journal_entry) REFERENCES accounting.journal_entries (region, id),
+    CONSTRAINT payments_kind_check CHECK (kind IN ('payment', 'refund')),
+    CONSTRAINT payments_method_check CHECK (method IN ('bank_transfer', 'card', 'cash', 'other')),
+    CONSTRAINT payments_amount_check CHECK (amount_minor BETWEEN 1 AND 9007199254740991 AND receivable_minor >= 0 AND deposit_minor >= 0 AND receivable_minor + deposit_minor = amount_minor)
+);

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS shipments_day_idx ON sales.shipments (region, office, effective_date);

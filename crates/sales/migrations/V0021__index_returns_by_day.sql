@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS returns_day_idx ON sales.returns (region, office, effective_date);

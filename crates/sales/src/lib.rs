@@ -1,0 +1,57 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod app;
+
+use platform_db::Migrations;
+
+pub use api::system;
+pub use app::App;
+
+/// The schema `sales`, in the order in which its files are applied.
+#[must_use]
+pub fn migrations() -> &'static Migrations {
+    macro_rules! files {
+        ($($name:literal,)*) => {
+            &[$(($name, include_str!(concat!("../migrations/", $name, ".sql"))),)*]
+        };
+    }
+    static MIGRATIONS: Migrations = Migrations {
+        system: "sales",
+        files: files![
+            "V0001__create_customers",
+            "V0002__index_customers_by_age",
+            "V0003__create_orders",
+            "V0004__index_orders_by_age",
+            "V0005__index_orders_by_status",
+            "V0006__index_orders_by_customer",
+            "V0007__index_orders_by_reference",
+            "V0008__index_drafts_by_expiry",
+            "V0009__index_orders_by_day",
+            "V0010__create_order_lines",
+            "V0011__index_order_lines_by_item",
+            "V0012__create_payments",
+            "V0013__index_payments_by_order",
+            "V0014__index_payments_by_day",
+            "V0015__create_shipments",
+            "V0016__index_shipments_by_order",
+            "V0017__index_shipments_by_day",
+            "V0018__create_shipment_lines",
+            "V0019__create_returns",
+            "V0020__index_returns_by_order",
+            "V0021__index_returns_by_day",
+            "V0022__create_return_lines",
+        ],
+        grants: &[
+            ("customers", "SELECT, INSERT, UPDATE"),
+            ("orders", "SELECT, INSERT, UPDATE"),
+            ("order_lines", "SELECT, INSERT, UPDATE, DELETE"),
+            ("payments", "SELECT, INSERT"),
+            ("shipments", "SELECT, INSERT"),
+            ("shipment_lines", "SELECT, INSERT"),
+            ("returns", "SELECT, INSERT"),
+            ("return_lines", "SELECT, INSERT"),
+        ],
+    };
+    &MIGRATIONS
+}
