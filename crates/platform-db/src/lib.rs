@@ -17,6 +17,7 @@ pub mod offices;
 mod pool;
 mod read;
 mod receipt;
+pub mod search;
 mod session;
 mod txn;
 mod verdict;
@@ -37,6 +38,7 @@ pub use migrate::{
 };
 pub use read::{Read, ReadSpec};
 pub use receipt::{Receipt, ReceiptStatus};
+pub use search::{Search, SearchEntry, SearchHit};
 pub use session::{Row, Session};
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
@@ -51,6 +53,7 @@ pub fn statements() -> Vec<&'static str> {
         keys::STATEMENTS,
         migrate::STATEMENTS,
         offices::STATEMENTS,
+        search::STATEMENTS,
         write::STATEMENTS,
     ]
     .concat()

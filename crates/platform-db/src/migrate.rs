@@ -154,6 +154,14 @@ const PLATFORM: Migrations = Migrations {
             "V0007__index_audit_log_by_time",
             include_str!("../migrations/V0007__index_audit_log_by_time.sql"),
         ),
+        (
+            "V0008__create_search_entries",
+            include_str!("../migrations/V0008__create_search_entries.sql"),
+        ),
+        (
+            "V0009__index_search_entries_by_term",
+            include_str!("../migrations/V0009__index_search_entries_by_term.sql"),
+        ),
     ],
     // Rows of the first three are never changed or deleted by a service; FOR UPDATE needs UPDATE (hard case 35).
     grants: &[
@@ -162,6 +170,7 @@ const PLATFORM: Migrations = Migrations {
         ("events", "SELECT, INSERT"),
         ("currencies", "SELECT"),
         ("offices", "SELECT, INSERT, UPDATE"),
+        ("search_entries", "SELECT, INSERT, UPDATE, DELETE"),
     ],
 };
 

@@ -49,6 +49,13 @@ impl ReadSpec {
         }
     }
 
+    /// A read over whatever offices there are.
+    #[must_use]
+    pub fn several(operation: &'static str, mut want: ReadWant) -> Self {
+        want.mode.get_or_insert(Self::SEVERAL_OFFICES);
+        Self::reference(operation, want, None)
+    }
+
     /// A read of what these offices have; it has no home unless they share one.
     #[must_use]
     pub fn over(

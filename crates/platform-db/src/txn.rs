@@ -10,7 +10,7 @@ use std::{
 use kernel::{Id, Intent, Kind, OfficeCode, RegionTag, Timestamp};
 use serde_json::Value;
 
-use crate::Session;
+use crate::{SearchEntry, Session};
 
 /// A serializable transaction. What it emits is stored with its effect, in one statement before COMMIT.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(crate) struct Notes {
     pub(crate) now: Timestamp,
     pub(crate) office: Option<OfficeCode>,
     pub(crate) events: Vec<Event>,
+    pub(crate) entries: Vec<SearchEntry>,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
     /// How many ids of each kind the closure has taken.
@@ -57,6 +58,7 @@ impl<'c> Txn<'c> {
             now,
             office: intent.office.clone(),
             events: Vec::new(),
+            entries: Vec::new(),
             before: None,
             after: None,
             ids: BTreeMap::new(),
@@ -117,6 +119,10 @@ impl<'c> Txn<'c> {
     /// Stores an event with the effect.
     pub fn emit(&self, event: Event) {
         self.notes().events.push(event);
+    }
+
+    pub(crate) fn found_by(&self, entry: SearchEntry) {
+        self.notes().entries.push(entry);
     }
 
     /// What the audit row says of the resource before and after. Personal data masked by the caller.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join4};
 use kernel::{Reply, Token};
 use tokio::time::timeout_at;
 
@@ -12,6 +12,7 @@ use crate::{
     DbError,
     engine::Engine,
     keys::{self, RECORD},
+    search::{self, PUT},
     session::Session,
     txn::Notes,
     verdict::Verdict,
@@ -41,8 +42,10 @@ impl Attempt<'_> {
         notes: &Notes,
         reply: Reply,
     ) -> End<E> {
-        if let Err(error) = session.warm(RECORD).await {
-            return self.rolled_back(session, error).await;
+        for (wanted, statement) in [(!notes.entries.is_empty(), PUT), (true, RECORD)] {
+            if wanted && let Err(error) = session.warm(statement).await {
+                return self.rolled_back(session, error).await;
+            }
         }
         #[cfg(feature = "testing")]
         if let Some(end) = self.injected(&mut session, notes, &reply).await {
@@ -74,13 +77,19 @@ impl Attempt<'_> {
         }
     }
 
-    /// The record, COMMIT and the time, in one trip. [`RECORD`] is prepared, so COMMIT is behind it on the wire.
+    /// Search entries, the record, COMMIT and the time, in one trip: [`PUT`] and [`RECORD`] are prepared, so they go
+    /// over the wire in this order.
     async fn send_commit(&self, session: &Session, notes: &Notes, reply: &Reply) -> Answered {
-        let record = keys::record(session, self.intent, notes, reply);
-        let (record, commit, token) =
-            join3(record, session.batch("COMMIT"), self.commit_time(session)).await;
+        let entries = notes.entries.iter().map(|entry| (&self.intent.home, entry));
+        let (put, record, commit, token) = join4(
+            search::put(session, entries),
+            keys::record(session, self.intent, notes, reply),
+            session.batch("COMMIT"),
+            self.commit_time(session),
+        )
+        .await;
         Answered {
-            record,
+            record: put.and(record),
             commit,
             token,
         }

@@ -9,6 +9,7 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
+use futures_util::try_join;
 use kernel::{
     Common, IdempotencyKey, Intent, OpError, ReadWant, Reply, RowEnd, RowRefusal, RowsEnd,
     SystemError,
@@ -17,6 +18,7 @@ use kernel::{
 use crate::{
     Db, DbError, ReadSpec, Refusal, Session, TxError, Txn,
     keys::{self, KeyRow, StoredRow},
+    search,
     txn::Notes,
 };
 
@@ -336,7 +338,11 @@ async fn store<E>(
         return Ok(None);
     }
     let count = stored.len();
-    let inserted = keys::record_rows(txn, &stored).await?;
+    let entries = stored.iter().flat_map(|row| {
+        let entries = row.notes.entries.iter();
+        entries.map(|entry| (&row.intent.home, entry))
+    });
+    let ((), inserted) = try_join!(search::put(txn, entries), keys::record_rows(txn, &stored))?;
     Ok((usize::try_from(inserted) == Ok(count)).then_some(count))
 }
 

@@ -12,6 +12,7 @@ mod reads;
 mod receipts;
 mod restart;
 mod rows;
+mod search;
 mod statements;
 mod template;
 mod writes;

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS search_entries_by_term ON platform.search_entries USING GIN (terms);
