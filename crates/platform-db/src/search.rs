@@ -261,9 +261,10 @@ impl Typed {
 /// Sends [`PUT`], sorted so that no two writers wait for each other; of two entries of one resource the later counts.
 pub(crate) async fn put(
     session: &Session,
-    entries: impl Iterator<Item = (&RegionTag, &SearchEntry)>,
+    entries: Vec<(&RegionTag, &SearchEntry)>,
 ) -> Result<(), DbError> {
     let entries: BTreeMap<_, _> = entries
+        .into_iter()
         .map(|(region, entry)| ((region, entry.kind, entry.id.as_str()), entry))
         .collect();
     if entries.is_empty() {

@@ -80,7 +80,8 @@ impl Attempt<'_> {
     /// Search entries, the record, COMMIT and the time, in one trip: [`PUT`] and [`RECORD`] are prepared, so they go
     /// over the wire in this order.
     async fn send_commit(&self, session: &Session, notes: &Notes, reply: &Reply) -> Answered {
-        let entries = notes.entries.iter().map(|entry| (&self.intent.home, entry));
+        let entries = notes.entries.iter();
+        let entries = entries.map(|entry| (&self.intent.home, entry)).collect();
         let (put, record, commit, token) = join4(
             search::put(session, entries),
             keys::record(session, self.intent, notes, reply),
