@@ -2,6 +2,9 @@
 
 mod api;
 mod app;
+mod domain;
+mod storage;
+mod views;
 
 use platform_db::Migrations;
 

@@ -1,0 +1,45 @@
+//! SQL and row → domain. One file per table.
+
+pub(crate) mod orders;
+
+use std::{error::Error, str::FromStr};
+
+use platform_db::{DbError, Row};
+
+/// A word stored as TEXT under a CHECK.
+pub(crate) fn word<T>(row: &Row, column: &'static str) -> Result<T, DbError>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static>,
+{
+    row.get::<String>(column)?
+        .parse()
+        .map_err(|error: T::Err| DbError::Decode {
+            column: column.to_owned(),
+            source: std::sync::Arc::new(error),
+        })
+}
+
+/// Every statement of this crate, for the tests that prepare and explain each of them.
+#[cfg(test)]
+pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
+    orders::STATEMENTS.iter().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::TestDb;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_statement_scans_a_whole_table() {
+        let db = TestDb::new(&[
+            accounting::migrations(),
+            warehouse::migrations(),
+            crate::migrations(),
+        ])
+        .await;
+        for sql in super::statements() {
+            let plan = db.explain(sql).await;
+            assert!(!plan.contains("Seq Scan"), "{sql}\n{plan}");
+        }
+    }
+}
