@@ -14,6 +14,8 @@ mod problem;
 mod receipts;
 mod reservations;
 
+pub use problem::{insufficient_stock, items_archived};
+
 use platform_http::System;
 use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -17,12 +17,37 @@ pub use api::system;
 pub use app::App;
 pub use sweeper::{Sweeper, Swept};
 
-/// Loading a catalogue in bulk.
+/// The catalogue: what an order copies of it, and loading it in bulk.
 pub mod catalogue {
-    pub use crate::ops::{
-        load_items::{BATCH_ITEMS, LoadError, NewItem, load_items, loaded_id},
-        load_shop::{NewShop, load_shop},
+    use std::collections::BTreeMap;
+
+    use kernel::{CurrencyCode, Timestamp, id::ItemId};
+    use platform_db::{DbError, Session};
+    use uuid::Uuid;
+
+    use crate::storage;
+    pub use crate::{
+        ops::{
+            load_items::{BATCH_ITEMS, LoadError, NewItem, load_items, loaded_id},
+            load_shop::{NewShop, load_shop},
+        },
+        storage::items::Quote,
     };
+
+    /// What those of the items that there are are called and cost at a moment, by id. Asked in the transaction that
+    /// sells them.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn quotes(
+        session: &Session,
+        items: &[ItemId],
+        currency: &CurrencyCode,
+        at: Timestamp,
+    ) -> Result<BTreeMap<Uuid, Quote>, DbError> {
+        let items: Vec<Uuid> = items.iter().map(ItemId::uuid).collect();
+        storage::items::quotes(session, &items, currency, at).await
+    }
 }
 
 /// Loading stock in bulk.
@@ -35,6 +60,8 @@ pub mod loading {
 
 /// What systems above may do with locations inside their own transactions.
 pub mod locations {
+    use std::collections::BTreeMap;
+
     use kernel::{LocationCode, OfficeCode, RegionTag};
     use platform_db::{DbError, Session, Txn};
 
@@ -77,6 +104,17 @@ pub mod locations {
             .await?
             .map(|location| location.office))
     }
+
+    /// The offices that those of the locations belong to that there are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn offices_of(
+        session: &Session,
+        codes: &[LocationCode],
+    ) -> Result<BTreeMap<LocationCode, OfficeCode>, DbError> {
+        storage::locations::offices_of(session, codes).await
+    }
 }
 
 /// The schema `warehouse`, in the order in which its files are applied.
@@ -110,6 +148,7 @@ pub fn migrations() -> &'static Migrations {
             "V0018__index_reservations_by_level",
             "V0019__index_active_reservations_by_age",
             "V0020__index_stock_movements_by_reference",
+            "V0021__index_active_reservations_by_order_line",
         ],
         grants: &[
             ("items", "SELECT, INSERT, UPDATE, DELETE"),

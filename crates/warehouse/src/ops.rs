@@ -11,6 +11,7 @@ pub(crate) mod import_items;
 pub(crate) mod load_items;
 pub(crate) mod load_shop;
 pub(crate) mod load_stock;
+pub(crate) mod order_stock;
 pub(crate) mod premises;
 pub(crate) mod read_items;
 pub(crate) mod read_locations;

@@ -13,7 +13,7 @@ use crate::{
         adjust_stock::{AdjustError, InTheWay},
         create_item::CreateItemError,
         delete_item::DeleteItemError,
-        find_availability::UnknownSku,
+        find_availability::{Shortage, UnknownSku},
         receive_stock::ReceiveError,
         release_reservation::ReleaseError,
         reserve_stock::ReserveError,
@@ -81,12 +81,8 @@ impl ToProblem for ReserveError {
                 "The item is archived and takes no new reservations.",
             ),
             Self::Insufficient { location, lines } => {
-                let lines: Vec<ShortageView<'_>> = lines.iter().map(ShortageView::from).collect();
-                Problem::new(
-                    &INSUFFICIENT_STOCK,
-                    format!("There is less available at {location} than wanted."),
-                )
-                .with("lines", json(&lines))
+                let detail = format!("There is less available at {location} than wanted.");
+                insufficient_stock(detail, lines)
             }
         }
     }
@@ -124,15 +120,28 @@ impl ToProblem for ReceiveError {
                 "Opening stock is posted to the books: the token lacks the scope accounting:post.",
             )
             .with("scope", "accounting:post"),
-            Self::Archived { skus } => Problem::new(
-                &ITEM_ARCHIVED,
-                format!("Archived items take no new stock: {}.", skus.join(", ")),
-            )
-            .with("skus", skus.clone()),
+            Self::Archived { skus } => items_archived("stock", skus),
             Self::PeriodClosed { office, period } => period_closed(office, *period),
             Self::OutOfRange => out_of_range(),
         }
     }
+}
+
+/// Which lines cannot be had, and who could help.
+#[must_use]
+pub fn insufficient_stock(detail: impl Into<String>, lines: &[Shortage]) -> Problem {
+    let lines: Vec<ShortageView<'_>> = lines.iter().map(ShortageView::from).collect();
+    Problem::new(&INSUFFICIENT_STOCK, detail.into()).with("lines", json(&lines))
+}
+
+/// What archived items take no more of.
+#[must_use]
+pub fn items_archived(what: &str, skus: &[String]) -> Problem {
+    Problem::new(
+        &ITEM_ARCHIVED,
+        format!("Archived items take no new {what}: {}.", skus.join(", ")),
+    )
+    .with("skus", skus.to_vec())
 }
 
 impl ToProblem for DocumentError {
@@ -161,15 +170,14 @@ impl ToProblem for AdjustError {
                 format!("{sku} is archived and takes no new stock."),
             )
             .with("skus", vec![sku.clone()]),
-            Self::Insufficient(way) => Problem::new(
-                &INSUFFICIENT_STOCK,
-                format!(
+            Self::Insufficient(way) => {
+                let detail = format!(
                     "There is less available at {} than is to be taken.",
                     way.location
-                ),
-            )
-            .with("lines", json(&[ShortageView::from(&way.shortage)]))
-            .with("reservations", reservations(way)),
+                );
+                insufficient_stock(detail, std::slice::from_ref(&way.shortage))
+                    .with("reservations", reservations(way))
+            }
             Self::PeriodClosed { office, period } => period_closed(office, *period),
             Self::OutOfRange => out_of_range(),
         }

@@ -82,6 +82,34 @@ impl Reservation {
     }
 }
 
+impl Reservation {
+    /// What it still holds at `now`.
+    pub(crate) fn holds_at(&self, now: Timestamp) -> Quantity {
+        match self.status_at(now) {
+            ReservationStatus::Active => self.quantity,
+            ReservationStatus::Consumed
+            | ReservationStatus::Released
+            | ReservationStatus::Expired => Quantity::ZERO,
+        }
+    }
+
+    /// With `quantity` less to hold: what is left stands, and where nothing is, it has `ended`. `None` if it holds
+    /// less.
+    pub(crate) fn without(&self, quantity: Quantity, ended: ReservationStatus) -> Option<Self> {
+        let left = self.quantity.minus(quantity)?;
+        let (status, quantity) = if left.is_zero() {
+            (ended, self.quantity)
+        } else {
+            (self.status, left)
+        };
+        Some(Self {
+            status,
+            quantity,
+            ..self.clone()
+        })
+    }
+}
+
 words! {
     /// Whether a reservation still holds its stock.
     ReservationStatus { Active "active", Consumed "consumed", Released "released", Expired "expired", }

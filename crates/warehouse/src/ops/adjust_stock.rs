@@ -283,6 +283,7 @@ async fn take(
     let at = (premises.shelf.region(), &place.location, &place.item);
     let reservations = reservations::in_the_way(txn, at, IN_THE_WAY_MAX).await?;
     let shortage = Shortage {
+        line: None,
         item: place.item.clone(),
         sku: premises.shelf.sku(place).to_owned(),
         wanted: quantity,

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::try_join;
-use kernel::{Call, OfficeCode, OpError, Quantity, ReadWant, RegionTag, SystemError, id::ItemId};
+use kernel::{
+    Call, OfficeCode, OpError, Quantity, ReadWant, RegionTag, SystemError,
+    id::{ItemId, OrderLineId},
+};
 use platform_db::{
     ReadSpec, Session,
     offices::{self, Office},
@@ -18,13 +21,17 @@ const NEAREST_WAIT: Duration = Duration::from_millis(300);
 
 /// An office that has enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Available {
-    pub(crate) office: OfficeCode,
-    pub(crate) name: String,
+pub struct Available {
+    /// The office.
+    pub office: OfficeCode,
+    /// Its name.
+    pub name: String,
     /// Of all its locations together.
-    pub(crate) available: Quantity,
-    pub(crate) distance_km: u32,
-    pub(crate) region: RegionTag,
+    pub available: Quantity,
+    /// Great-circle distance in whole kilometres.
+    pub distance_km: u32,
+    /// Its home.
+    pub region: RegionTag,
 }
 
 /// No item has the SKU.
@@ -36,13 +43,19 @@ pub(crate) struct UnknownSku {
 
 /// More was wanted of an item than a level could give.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shortage {
-    pub(crate) item: ItemId,
-    pub(crate) sku: String,
-    pub(crate) wanted: Quantity,
-    pub(crate) available: Quantity,
+pub struct Shortage {
+    /// The order's line that wants it, if it is one.
+    pub line: Option<OrderLineId>,
+    /// The item.
+    pub item: ItemId,
+    /// Its SKU.
+    pub sku: String,
+    /// How much was wanted.
+    pub wanted: Quantity,
+    /// How much of it can be had.
+    pub available: Quantity,
     /// The nearest other office that has enough; `None` also when that could not be found out in time.
-    pub(crate) nearest: Option<Available>,
+    pub nearest: Option<Available>,
 }
 
 /// Active offices with at least `quantity` of the item, nearest to `from` first.
@@ -74,7 +87,7 @@ pub(crate) async fn find_availability(
 }
 
 /// Fills in who could help with each shortage at `office`: behind the rollback, by one read of 300 ms at most.
-pub(crate) async fn find_nearest(
+pub async fn find_nearest(
     app: &App,
     call: &Call,
     office: &OfficeCode,

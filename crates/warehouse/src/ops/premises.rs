@@ -62,7 +62,8 @@ pub(crate) fn location_unknown() -> Invalid {
 }
 
 /// The hot rows of a write to these places.
-pub(crate) fn hot_names(home: &OfficeHome, places: &[Place]) -> Vec<String> {
+#[must_use]
+pub fn hot_names(home: &OfficeHome, places: &[Place]) -> Vec<String> {
     let mut names: Vec<String> = places
         .iter()
         .map(|place| place.hot_name(&home.region))

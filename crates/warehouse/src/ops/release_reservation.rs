@@ -103,7 +103,11 @@ async fn release(
     let now = txn.now();
     let after = before.released(now).map_err(ReleaseError::NotActive)?;
     shelf.release(&place, after.quantity, Cause::Released)?;
-    futures_util::try_join!(reservations::update(txn, &after), shelf.save(txn))?;
+    let released = std::slice::from_ref(&after);
+    futures_util::try_join!(
+        reservations::upsert(txn, &home.region, released),
+        shelf.save(txn)
+    )?;
     let view = ReservationView::at(&after, now);
     txn.audit(
         Some(json(&ReservationView::at(&before, now))),

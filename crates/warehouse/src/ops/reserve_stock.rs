@@ -100,6 +100,7 @@ async fn reserve(
     let available = shelf.level(&place).available();
     if available < command.quantity {
         let line = Shortage {
+            line: None,
             item: place.item.clone(),
             sku: shelf.sku(&place).to_owned(),
             wanted: command.quantity,
@@ -128,7 +129,11 @@ async fn reserve(
         created_at: now,
         updated_at: now,
     };
-    try_join!(reservations::insert(txn, &reservation), shelf.save(txn))?;
+    let made = std::slice::from_ref(&reservation);
+    try_join!(
+        reservations::upsert(txn, &home.region, made),
+        shelf.save(txn)
+    )?;
     let view = ReservationView::at(&reservation, now);
     txn.audit(None, Some(json(&view)));
     Ok(view.reply(201))

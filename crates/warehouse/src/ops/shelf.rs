@@ -36,9 +36,11 @@ use crate::{
 
 /// Where stock of an item is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) location: LocationCode,
-    pub(crate) item: ItemId,
+pub struct Place {
+    /// The location.
+    pub location: LocationCode,
+    /// The item.
+    pub item: ItemId,
 }
 
 impl Place {
@@ -315,6 +317,6 @@ impl Shelf {
 }
 
 /// The rows say something that no write of ours makes.
-fn unsound(error: NotEnough) -> DbError {
+pub(super) fn unsound(error: NotEnough) -> DbError {
     corrupt("reserved", error)
 }

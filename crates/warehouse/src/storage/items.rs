@@ -66,6 +66,11 @@ const PAGE_SKU_ASC: &str = concat!(
 );
 const WITH_SKU: &str = "SELECT id FROM warehouse.items WHERE sku = $1";
 const FACTS: &str = "SELECT id, sku, status FROM warehouse.items WHERE id = ANY ($1)";
+const QUOTES: &str = "SELECT i.id, i.sku, i.name, i.status, \
+        (SELECT p.amount_minor FROM warehouse.item_prices AS p \
+         WHERE p.item = i.id AND p.currency = $2 AND p.valid_from <= $3 \
+         ORDER BY p.valid_from DESC LIMIT 1) AS price \
+    FROM warehouse.items AS i WHERE i.id = ANY ($1)";
 const INSERT: &str = "INSERT INTO warehouse.items \
     (id, sku, name, description, country_of_origin, unit, barcode, status, version, created_at, updated_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
@@ -92,6 +97,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LOCK,
     WITH_SKU,
     FACTS,
+    QUOTES,
     PAGE_DESC,
     PAGE_ASC,
     PAGE_STATUS_DESC,
@@ -171,6 +177,41 @@ pub(crate) async fn facts(
                 status: word(row, "status")?,
             };
             Ok((row.get("id")?, facts))
+        })
+        .collect()
+}
+
+/// What an order copies of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    /// Its SKU.
+    pub sku: String,
+    /// Its name.
+    pub name: String,
+    /// An archived item takes no new order lines.
+    pub is_archived: bool,
+    /// The net price per unit in force; `None` where it has none.
+    pub price: Option<AmountMinor>,
+}
+
+/// What those of the items that there are are called and cost at a moment.
+pub(crate) async fn quotes(
+    session: &Session,
+    ids: &[Uuid],
+    currency: &CurrencyCode,
+    at: Timestamp,
+) -> Result<BTreeMap<Uuid, Quote>, DbError> {
+    let rows = session.rows(QUOTES, &[&ids, currency, &at]).await?;
+    rows.iter()
+        .map(|row| {
+            let status: ItemStatus = word(row, "status")?;
+            let quote = Quote {
+                sku: row.get("sku")?,
+                name: row.get("name")?,
+                is_archived: status == ItemStatus::Archived,
+                price: row.get("price")?,
+            };
+            Ok((row.get("id")?, quote))
         })
         .collect()
 }

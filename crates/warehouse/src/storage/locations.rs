@@ -1,5 +1,7 @@
 //! `warehouse.locations`.
 
+use std::collections::BTreeMap;
+
 use kernel::{LocationCode, OfficeCode, Order, PageRequest, Timestamp};
 use platform_db::{DbError, Row, Session};
 
@@ -17,6 +19,7 @@ macro_rules! select_location {
 }
 
 const GET: &str = select_location!("code = $1");
+const OFFICES: &str = "SELECT code, office FROM warehouse.locations WHERE code = ANY ($1)";
 const LOCK: &str = select_location!("code = $1 FOR UPDATE");
 const PAGE_DESC: &str = select_location!(
     "($1::TEXT[] IS NULL OR office = ANY ($1::TEXT[])) AND created_at >= $2 AND created_at <= $3 \
@@ -32,7 +35,7 @@ const UPDATE: &str = "UPDATE warehouse.locations \
     SET name = $2, kind = $3, version = $4, updated_at = $5 WHERE code = $1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[GET, LOCK, PAGE_DESC, PAGE_ASC, INSERT, UPDATE];
+pub(super) const STATEMENTS: &[&str] = &[GET, OFFICES, LOCK, PAGE_DESC, PAGE_ASC, INSERT, UPDATE];
 
 /// Which locations a list shows.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +57,17 @@ pub(crate) async fn get(
         .await?
         .map(|row| from_row(&row))
         .transpose()
+}
+
+/// The offices that those of the locations belong to that there are.
+pub(crate) async fn offices_of(
+    session: &Session,
+    codes: &[LocationCode],
+) -> Result<BTreeMap<LocationCode, OfficeCode>, DbError> {
+    let rows = session.rows(OFFICES, &[&codes]).await?;
+    rows.iter()
+        .map(|row| Ok((row.get("code")?, row.get("office")?)))
+        .collect()
 }
 
 /// The location, locked until the transaction ends.

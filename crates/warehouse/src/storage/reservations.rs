@@ -127,11 +127,19 @@ const ITEM_STANDING_ASC: &str = page!(
     ">",
     "ASC"
 );
-const INSERT: &str = "INSERT INTO warehouse.reservations \
+const LOCK_OF_LINES: &str = select_reservation!(
+    "r.region = $1 AND r.order_line = ANY ($2) AND r.status = 'active' ORDER BY r.id FOR UPDATE OF r"
+);
+/// What is in the way of one is its own row, which is locked or was not there.
+const UPSERT: &str = "INSERT INTO warehouse.reservations \
     (region, id, office, location, item, quantity, order_line, status, expires_at, version, created_at, updated_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-const UPDATE: &str = "UPDATE warehouse.reservations \
-    SET status = $3, version = $4, updated_at = $5 WHERE region = $1 AND id = $2";
+    SELECT $1::TEXT, n.id, n.office, n.location, n.item, n.quantity, n.order_line, n.status, n.expires_at, n.version, \
+        n.created_at, n.updated_at \
+    FROM unnest($2::UUID[], $3::TEXT[], $4::TEXT[], $5::UUID[], $6::INT8[], $7::UUID[], $8::TEXT[], \
+            $9::TIMESTAMPTZ[], $10::INT8[], $11::TIMESTAMPTZ[], $12::TIMESTAMPTZ[]) \
+        AS n (id, office, location, item, quantity, order_line, status, expires_at, version, created_at, updated_at) \
+    ON CONFLICT (region, id) DO UPDATE SET quantity = excluded.quantity, status = excluded.status, \
+        expires_at = excluded.expires_at, version = excluded.version, updated_at = excluded.updated_at";
 const EXPIRE: &str = "UPDATE warehouse.reservations \
     SET status = 'expired', version = version + 1, updated_at = $6 \
     WHERE region = $1 AND location = $2 AND item = $3 AND status = 'active' AND (expires_at, id) <= ($4, $5) \
@@ -155,8 +163,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     ITEM_ASC,
     ITEM_STANDING_DESC,
     ITEM_STANDING_ASC,
-    INSERT,
-    UPDATE,
+    LOCK_OF_LINES,
+    UPSERT,
     EXPIRE,
     DUE,
     IN_THE_WAY,
@@ -261,44 +269,52 @@ pub(crate) async fn page(
     rows.iter().map(from_row).collect()
 }
 
-pub(crate) async fn insert(session: &Session, new: &Reservation) -> Result<u64, DbError> {
-    let (status, line) = (
-        new.status.as_str(),
-        new.order_line.as_ref().map(OrderLineId::uuid),
-    );
-    session
-        .execute(
-            INSERT,
-            &[
-                new.id.region(),
-                &new.id.uuid(),
-                &new.office,
-                &new.location,
-                &new.item.uuid(),
-                &new.quantity,
-                &line,
-                &status,
-                &new.expires_at,
-                &new.version,
-                &new.created_at,
-                &new.updated_at,
-            ],
-        )
-        .await
+/// Those that hold stock for these lines, locked until the transaction ends; whether their time is up or not.
+pub(crate) async fn lock_of_lines(
+    session: &Session,
+    region: &RegionTag,
+    lines: &[Uuid],
+) -> Result<Vec<Reservation>, DbError> {
+    let rows = session.rows(LOCK_OF_LINES, &[region, &lines]).await?;
+    rows.iter().map(from_row).collect()
 }
 
-/// Writes the members that may change.
-pub(crate) async fn update(session: &Session, changed: &Reservation) -> Result<u64, DbError> {
-    let status = changed.status.as_str();
+/// Writes reservations of one region that are locked or new.
+pub(crate) async fn upsert(
+    session: &Session,
+    region: &RegionTag,
+    reservations: &[Reservation],
+) -> Result<u64, DbError> {
+    let of = || reservations.iter();
+    let ids: Vec<Uuid> = of().map(|new| new.id.uuid()).collect();
+    let offices: Vec<&OfficeCode> = of().map(|new| &new.office).collect();
+    let locations: Vec<&LocationCode> = of().map(|new| &new.location).collect();
+    let items: Vec<Uuid> = of().map(|new| new.item.uuid()).collect();
+    let quantities: Vec<Quantity> = of().map(|new| new.quantity).collect();
+    let lines: Vec<Option<Uuid>> = of()
+        .map(|new| new.order_line.as_ref().map(OrderLineId::uuid))
+        .collect();
+    let statuses: Vec<&str> = of().map(|new| new.status.as_str()).collect();
+    let ends: Vec<Option<Timestamp>> = of().map(|new| new.expires_at).collect();
+    let versions: Vec<i64> = of().map(|new| new.version).collect();
+    let created: Vec<Timestamp> = of().map(|new| new.created_at).collect();
+    let updated: Vec<Timestamp> = of().map(|new| new.updated_at).collect();
     session
         .execute(
-            UPDATE,
+            UPSERT,
             &[
-                changed.id.region(),
-                &changed.id.uuid(),
-                &status,
-                &changed.version,
-                &changed.updated_at,
+                region,
+                &ids,
+                &offices,
+                &locations,
+                &items,
+                &quantities,
+                &lines,
+                &statuses,
+                &ends,
+                &versions,
+                &created,
+                &updated,
             ],
         )
         .await

@@ -1,6 +1,6 @@
 //! Who has an item, and how far that is.
 
-use kernel::{OfficeCode, Quantity, RegionTag};
+use kernel::{OfficeCode, Quantity, RegionTag, id::OrderLineId};
 use platform_http::LocatedBy;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,6 +51,8 @@ impl From<Available> for AvailableView {
 /// A line that cannot be had, among the facts of `insufficient_stock`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ShortageView<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<&'a OrderLineId>,
     sku: &'a str,
     wanted: Quantity,
     available: Quantity,
@@ -67,6 +69,7 @@ struct NearestView<'a> {
 impl<'a> From<&'a Shortage> for ShortageView<'a> {
     fn from(line: &'a Shortage) -> Self {
         Self {
+            line: line.line.as_ref(),
             sku: &line.sku,
             wanted: line.wanted,
             available: line.available,
