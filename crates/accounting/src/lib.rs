@@ -46,6 +46,7 @@ pub fn migrations() -> &'static Migrations {
             "V0013__index_postings_by_debit_and_age",
             "V0014__index_postings_by_credit_and_age",
             "V0015__index_huge_postings",
+            "V0016__index_journal_entries_by_subject",
         ],
         // What was recorded in the ledger is never changed or deleted by a service.
         grants: &[

@@ -28,6 +28,13 @@ fn corrupt(column: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> DbE
     }
 }
 
+/// A sum of whole numbers, as the database writes it.
+fn wide(row: &Row, column: &'static str) -> Result<i128, DbError> {
+    row.get::<String>(column)?
+        .parse()
+        .map_err(|error: std::num::ParseIntError| corrupt(column, error))
+}
+
 /// Every statement of this crate, for the tests that prepare and explain each of them.
 #[cfg(test)]
 pub(crate) fn statements() -> impl Iterator<Item = &'static str> {

@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod domain;
+pub mod reports;
 mod storage;
 mod views;
 
@@ -44,11 +45,15 @@ pub fn migrations() -> &'static Migrations {
             "V0020__index_returns_by_order",
             "V0021__index_returns_by_day",
             "V0022__create_return_lines",
+            "V0023__index_orders_by_receivable",
+            "V0024__add_end_of_orders",
+            "V0025__create_order_cancellations",
         ],
         grants: &[
             ("customers", "SELECT, INSERT, UPDATE"),
             ("orders", "SELECT, INSERT, UPDATE"),
             ("order_lines", "SELECT, INSERT, UPDATE, DELETE"),
+            ("order_cancellations", "SELECT, INSERT"),
             ("payments", "SELECT, INSERT"),
             ("shipments", "SELECT, INSERT"),
             ("shipment_lines", "SELECT, INSERT"),

@@ -1,6 +1,8 @@
 //! SQL and row → domain. One file per table.
 
+pub(crate) mod integrity;
 pub(crate) mod orders;
+pub(crate) mod reports;
 
 use std::{error::Error, str::FromStr};
 
@@ -19,10 +21,24 @@ where
         })
 }
 
+/// A sum that may be larger than 64 bits.
+fn wide(row: &Row, column: &'static str) -> Result<i128, DbError> {
+    row.get::<String>(column)?
+        .parse()
+        .map_err(|error: std::num::ParseIntError| DbError::Decode {
+            column: column.to_owned(),
+            source: std::sync::Arc::new(error),
+        })
+}
+
 /// Every statement of this crate, for the tests that prepare and explain each of them.
 #[cfg(test)]
 pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
-    orders::STATEMENTS.iter().copied()
+    integrity::STATEMENTS
+        .iter()
+        .chain(orders::STATEMENTS)
+        .chain(reports::STATEMENTS)
+        .copied()
 }
 
 #[cfg(test)]

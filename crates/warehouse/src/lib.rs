@@ -149,6 +149,7 @@ pub fn migrations() -> &'static Migrations {
             "V0019__index_active_reservations_by_age",
             "V0020__index_stock_movements_by_reference",
             "V0021__index_active_reservations_by_order_line",
+            "V0022__index_reservations_by_order_line",
         ],
         grants: &[
             ("items", "SELECT, INSERT, UPDATE, DELETE"),

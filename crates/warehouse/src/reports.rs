@@ -1,13 +1,16 @@
 //! What reports say of the stock. Every function is one statement: call them in one `read_snapshot` to have them of
 //! one moment.
 
+use std::collections::BTreeMap;
+
 use kernel::{
-    AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity, Timestamp,
-    id::{ItemId, LevelId},
+    AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity, RegionTag, Timestamp,
+    id::{ItemId, LevelId, MovementId, OrderLineId, ReservationId},
 };
 use platform_db::{DbError, Session, offices::OfficeHome};
+use uuid::Uuid;
 
-use crate::storage::reports;
+use crate::storage::{facts, reports};
 
 /// Offenders that are named.
 const OFFENDERS_MAX: usize = 10;
@@ -68,6 +71,55 @@ pub struct UnsoundLevel {
     pub found: i128,
 }
 
+/// A change of stock, for those who tell the story of what it was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovementFact {
+    /// The movement.
+    pub id: MovementId,
+    /// Where.
+    pub location: LocationCode,
+    /// Of what.
+    pub item: ItemId,
+    /// Units that came (positive) or went (negative).
+    pub delta: i64,
+    /// What they were worth.
+    pub value_delta_minor: AmountMinor,
+    /// `issue`, `return`.
+    pub kind: &'static str,
+    /// When.
+    pub recorded_at: Timestamp,
+}
+
+/// Stock put aside for the line of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReservationFact {
+    /// The reservation.
+    pub id: ReservationId,
+    /// The line.
+    pub line: OrderLineId,
+    /// Where.
+    pub location: LocationCode,
+    /// Of what.
+    pub item: ItemId,
+    /// What it holds, or held in the end.
+    pub quantity: Quantity,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// What became of it, `consumed`, `released` or `expired`, and when; `None` while it is active.
+    pub ended: Option<(&'static str, Timestamp)>,
+}
+
+/// What is put aside for the line of an order for as long as the order wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLine {
+    /// The office.
+    pub office: OfficeCode,
+    /// The line.
+    pub line: OrderLineId,
+    /// The sum of its active reservations, exact however large.
+    pub held: i128,
+}
+
 /// Every level with something on hand, by office, location and SKU; with `as_of` as its movements up to then make it.
 ///
 /// # Errors
@@ -102,4 +154,47 @@ pub async fn check_levels(
     offices: &[OfficeHome],
 ) -> Result<UnsoundLevels, DbError> {
     reports::unsound(session, offices, OFFENDERS_MAX).await
+}
+
+/// Those of the movements that are in a region, oldest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn movements(
+    session: &Session,
+    region: &RegionTag,
+    ids: &[Uuid],
+) -> Result<Vec<MovementFact>, DbError> {
+    facts::movements(session, region, ids).await
+}
+
+/// Every reservation ever made for these lines of a region, oldest first.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn reservations(
+    session: &Session,
+    region: &RegionTag,
+    lines: &[Uuid],
+) -> Result<Vec<ReservationFact>, DbError> {
+    facts::reservations(session, region, lines).await
+}
+
+/// What is put aside for lines of orders and does not end by itself.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn held_for_lines(
+    session: &Session,
+    offices: &[OfficeHome],
+) -> Result<Vec<HeldLine>, DbError> {
+    facts::held(session, offices).await
+}
+
+/// The SKUs of items, by the bits of their ids.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn skus(session: &Session, items: &[Uuid]) -> Result<BTreeMap<Uuid, String>, DbError> {
+    facts::skus(session, items).await
 }

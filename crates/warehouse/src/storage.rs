@@ -1,6 +1,7 @@
 //! SQL and row → domain. One file per table.
 
 pub(crate) mod availability;
+pub(crate) mod facts;
 pub(crate) mod items;
 pub(crate) mod levels;
 pub(crate) mod locations;
@@ -35,6 +36,7 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
     items::STATEMENTS
         .iter()
         .chain(availability::STATEMENTS)
+        .chain(facts::STATEMENTS)
         .chain(levels::STATEMENTS)
         .chain(locations::STATEMENTS)
         .chain(movements::STATEMENTS)

@@ -6,7 +6,7 @@
 use kernel::{AccountCode, Month};
 use platform_db::{DbError, Row, Session, offices::OfficeHome};
 
-use super::corrupt;
+use super::wide;
 use crate::domain::balance::{Balances, Place, Span};
 
 /// Turnovers of closed months that lie wholly within the span or before it, then the postings of open months and of
@@ -123,13 +123,6 @@ fn add(balances: &mut Balances, row: &Row) -> Result<(), DbError> {
         balances.add(place(other)?, is_before, 0, debited);
     }
     Ok(())
-}
-
-/// A sum of whole numbers, as the database writes it.
-fn wide(row: &Row, column: &'static str) -> Result<i128, DbError> {
-    row.get::<String>(column)?
-        .parse()
-        .map_err(|error: std::num::ParseIntError| corrupt(column, error))
 }
 
 /// Stores the turnover of a month that is being closed.

@@ -154,12 +154,24 @@ const PAGE_DESC: &str = page!(by_age!("<", "DESC"), "DESC");
 const PAGE_ASC: &str = page!(by_age!(">", "ASC"), "ASC");
 const ACCOUNT_DESC: &str = page!(by_account!("<", "DESC"), "DESC");
 const ACCOUNT_ASC: &str = page!(by_account!(">", "ASC"), "ASC");
+const ABOUT: &str = concat!(
+    select_entries!("accounting.journal_entries", "$5"),
+    " WHERE e.region = $1 AND e.office = $2 AND e.subject_type = $3 AND e.subject_id = $4 AND e.recorded_at <= $5 \
+      ORDER BY e.recorded_at, e.id"
+);
 const OFFICE: &str =
     "SELECT region, office FROM accounting.journal_entries WHERE region = ANY ($1) AND id = $2";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[GET, PAGE_DESC, PAGE_ASC, ACCOUNT_DESC, ACCOUNT_ASC, OFFICE];
+pub(super) const STATEMENTS: &[&str] = &[
+    GET,
+    PAGE_DESC,
+    PAGE_ASC,
+    ACCOUNT_DESC,
+    ACCOUNT_ASC,
+    ABOUT,
+    OFFICE,
+];
 
 /// Which entries a list shows.
 #[derive(Debug, Clone)]
@@ -190,6 +202,23 @@ pub(crate) async fn get(
         .await?
         .map(|row| from_row(&row))
         .transpose()
+}
+
+/// The entries of an office about a subject, oldest first.
+pub(crate) async fn about(
+    session: &Session,
+    home: &OfficeHome,
+    subject: &Subject,
+) -> Result<Vec<Entry>, DbError> {
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &home.region,
+        &home.office,
+        &subject.kind,
+        &subject.id,
+        &PageRequest::END,
+    ];
+    let rows = session.rows(ABOUT, params).await?;
+    rows.iter().map(from_row).collect()
 }
 
 /// The office of an entry, and where it lives.

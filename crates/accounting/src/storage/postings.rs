@@ -1,11 +1,14 @@
 //! `accounting.postings`, one by one.
 
+use std::collections::BTreeMap;
+
 use kernel::{
-    AccountCode, CurrencyCode, Date, PositiveAmount, RegionTag,
+    AccountCode, CurrencyCode, Date, OfficeCode, PositiveAmount, RegionTag,
     id::{EntryId, PostingId},
 };
 use platform_db::{DbError, Row, Session, offices::OfficeHome};
 
+use super::wide;
 use crate::domain::{balance::Span, entry::StatementLine};
 
 macro_rules! side {
@@ -47,12 +50,40 @@ const UNSOUND: &str = "
     ORDER BY p.region, p.id
     LIMIT $4";
 
+/// What the entries about each subject moved on two accounts, debits less credits; less subjects where it is nothing.
+const BY_SUBJECT: &str = "
+    SELECT x.office, x.subject_id, x.one, x.other FROM (
+        SELECT e.office, e.subject_id,
+               sum(CASE WHEN p.debit = $4 THEN p.amount_minor WHEN p.credit = $4 THEN -p.amount_minor ELSE 0 END)::TEXT
+                   AS one,
+               sum(CASE WHEN p.debit = $5 THEN p.amount_minor WHEN p.credit = $5 THEN -p.amount_minor ELSE 0 END)::TEXT
+                   AS other
+        FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office)
+        JOIN accounting.journal_entries AS e
+            ON e.region = o.region AND e.office = o.office AND e.subject_type = $3 AND e.subject_id IS NOT NULL
+        JOIN accounting.postings AS p ON p.region = e.region AND p.entry = e.id
+        GROUP BY e.office, e.subject_id
+    ) AS x
+    WHERE x.one <> '0' OR x.other <> '0'";
+
+/// What moved on one day, on each of the accounts that did.
+const ON_DAY: &str = "
+    SELECT x.account, sum(x.amount)::TEXT AS moved
+    FROM (
+        SELECT p.debit AS account, p.amount_minor AS amount FROM accounting.postings AS p
+        WHERE p.region = $1 AND p.office = $2 AND p.debit = ANY ($3) AND p.effective_date = $4
+        UNION ALL
+        SELECT p.credit AS account, -p.amount_minor AS amount FROM accounting.postings AS p
+        WHERE p.region = $1 AND p.office = $2 AND p.credit = ANY ($3) AND p.effective_date = $4
+    ) AS x
+    GROUP BY x.account";
+
 /// More than 2^43; the number is that of a partial index.
 const HUGE: &str = "SELECT 1::INT8 AS one FROM accounting.postings \
     WHERE region = $1 AND office = $2 AND amount_minor > 8796093022208 LIMIT 1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[OF_ACCOUNT, UNSOUND, HUGE];
+pub(super) const STATEMENTS: &[&str] = &[OF_ACCOUNT, UNSOUND, BY_SUBJECT, ON_DAY, HUGE];
 
 /// A posting that breaks invariant I1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +94,56 @@ pub struct UnsoundPosting {
     pub entry: EntryId,
     /// What is wrong: `amount`, `accounts`, `entry`, `office` or `currency`.
     pub fault: String,
+}
+
+/// What the entries about a subject moved on two accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectBalances {
+    /// The office.
+    pub office: OfficeCode,
+    /// The subject's id.
+    pub subject: String,
+    /// Debits less credits of each account, exact however large.
+    pub balances_minor: [i128; 2],
+}
+
+/// What the entries of the offices about subjects of a kind moved on two accounts, per subject; subjects where that is
+/// nothing are left out.
+pub(crate) async fn by_subject(
+    session: &Session,
+    offices: &[OfficeHome],
+    kind: &str,
+    accounts: [&AccountCode; 2],
+) -> Result<Vec<SubjectBalances>, DbError> {
+    let (regions, codes) = OfficeHome::columns(offices);
+    let [one, other] = accounts;
+    let rows = session
+        .rows(BY_SUBJECT, &[&regions, &codes, &kind, one, other])
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(SubjectBalances {
+                office: row.get("office")?,
+                subject: row.get("subject_id")?,
+                balances_minor: [wide(row, "one")?, wide(row, "other")?],
+            })
+        })
+        .collect()
+}
+
+/// Debits less credits of one day, of each of the accounts that moved.
+pub(crate) async fn on_day(
+    session: &Session,
+    home: &OfficeHome,
+    accounts: &[AccountCode],
+    day: Date,
+) -> Result<BTreeMap<AccountCode, i128>, DbError> {
+    let rows = session
+        .rows(ON_DAY, &[&home.region, &home.office, &accounts, &day])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get("account")?, wide(row, "moved")?)))
+        .collect()
 }
 
 /// At most `limit` postings of an account over the span, oldest effective date first.

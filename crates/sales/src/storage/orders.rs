@@ -106,7 +106,8 @@ const INSERT: &str = "INSERT INTO sales.orders (region, id, office, customer, cu
 const UPDATE: &str = "UPDATE sales.orders SET customer = $3, status = $4, reference = $5, notes = $6, \
         subtotal_minor = $7, tax_minor = $8, paid_minor = $9, refunded_minor = $10, invoiced_minor = $11, \
         credited_minor = $12, receivable_minor = $13, deposit_minor = $14, placed_at = $15, placed_date = $16, \
-        version = $17, updated_at = $18 \
+        version = $17, updated_at = $18, \
+        ended_at = CASE WHEN $4 IN ('fulfilled', 'cancelled', 'expired') THEN coalesce(ended_at, $18) END \
     WHERE region = $1 AND id = $2";
 const INSERT_LINES: &str = "INSERT INTO sales.order_lines (region, id, order_id, line_no, item, location, sku, name, \
         quantity, unit_price_minor, tax_rate_bp, shipped, returned, cancelled, cost_minor, cost_returned_minor) \
@@ -116,7 +117,14 @@ const INSERT_LINES: &str = "INSERT INTO sales.order_lines (region, id, order_id,
         $10::INT8[], $11::INT8[], $12::INT8[], $13::INT8[], $14::INT8[], $15::INT8[], $16::INT8[]) \
         AS n (id, order_id, line_no, item, location, sku, name, quantity, unit_price_minor, tax_rate_bp, shipped, \
               returned, cancelled, cost_minor, cost_returned_minor)";
-const UPDATE_LINES: &str = "UPDATE sales.order_lines AS l SET shipped = n.shipped, returned = n.returned, \
+/// What is cancelled by it is kept beside it, with the time: the line alone says how much, but not when.
+const UPDATE_LINES: &str = "WITH cancelled AS (\
+        INSERT INTO sales.order_cancellations (region, order_id, at, line, quantity) \
+        SELECT l.region, l.order_id, $8, l.id, n.cancelled - l.cancelled \
+        FROM unnest($2::UUID[], $5::INT8[]) AS n (id, cancelled) \
+        JOIN sales.order_lines AS l ON l.region = $1 AND l.id = n.id \
+        WHERE n.cancelled > l.cancelled) \
+    UPDATE sales.order_lines AS l SET shipped = n.shipped, returned = n.returned, \
         cancelled = n.cancelled, cost_minor = n.cost_minor, cost_returned_minor = n.cost_returned_minor \
     FROM unnest($2::UUID[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[], $7::INT8[]) \
         AS n (id, shipped, returned, cancelled, cost_minor, cost_returned_minor) \
@@ -359,6 +367,7 @@ async fn update_lines(session: &Session, order: &Order) -> Result<u64, DbError> 
                 &lines.cancelled,
                 &lines.costs,
                 &lines.costs_returned,
+                &order.updated_at,
             ],
         )
         .await

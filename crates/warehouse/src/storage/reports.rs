@@ -168,7 +168,7 @@ pub(crate) async fn has_stock(session: &Session, home: &OfficeHome) -> Result<bo
 }
 
 /// A sum that may be larger than 64 bits.
-fn wide(row: &Row, column: &'static str) -> Result<i128, DbError> {
+pub(super) fn wide(row: &Row, column: &'static str) -> Result<i128, DbError> {
     row.get::<String>(column)?
         .parse()
         .map_err(|error: std::num::ParseIntError| corrupt(column, error))
