@@ -121,6 +121,12 @@ pub(crate) const RECORD_ROWS: &str = "
     FROM w
     ON CONFLICT (region, id) DO NOTHING";
 
+/// Takes the bodies out of stored answers; status, path and version stay.
+pub(crate) const SCRUB: &str = "
+    UPDATE platform.idempotency_keys
+    SET body = NULL
+    WHERE region = $1 AND id = ANY($2)";
+
 /// Every statement of this module.
 pub(crate) const STATEMENTS: &[&str] = &[
     FIND,
@@ -132,6 +138,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     COUNT_EFFECTS,
     FIND_ROWS,
     RECORD_ROWS,
+    SCRUB,
 ];
 
 /// What a key row says.

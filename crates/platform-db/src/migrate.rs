@@ -165,7 +165,7 @@ const PLATFORM: Migrations = Migrations {
     ],
     // Rows of the first three are never changed or deleted by a service; FOR UPDATE needs UPDATE (hard case 35).
     grants: &[
-        ("idempotency_keys", "SELECT, INSERT"),
+        ("idempotency_keys", "SELECT, INSERT, UPDATE"),
         ("audit_log", "SELECT, INSERT"),
         ("events", "SELECT, INSERT"),
         ("currencies", "SELECT"),

@@ -9,8 +9,9 @@ use std::{
 
 use kernel::{Id, Intent, Kind, OfficeCode, RegionTag, Timestamp};
 use serde_json::Value;
+use uuid::Uuid;
 
-use crate::{SearchEntry, Session};
+use crate::{DbError, SearchEntry, Session, keys};
 
 /// A serializable transaction. What it emits is stored with its effect, in one statement before COMMIT.
 #[derive(Debug)]
@@ -123,6 +124,23 @@ impl<'c> Txn<'c> {
 
     pub(crate) fn found_by(&self, entry: SearchEntry) {
         self.notes().entries.push(entry);
+    }
+
+    /// Names this write for [`scrub`](Self::scrub): where its stored answer holds personal data, keep it beside them.
+    #[must_use]
+    pub fn write_id(&self) -> Uuid {
+        keys::write_id(&self.intent.principal, &self.intent.key)
+    }
+
+    /// Takes the bodies out of the stored answers of those writes to this write's home region. What is left of an answer
+    /// (status, path, version) is what a repeat gets; whoever needs a body renders it anew (hard case 38).
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn scrub(&self, writes: &[Uuid]) -> Result<(), DbError> {
+        self.execute(keys::SCRUB, &[&self.intent.home, &writes])
+            .await
+            .map(drop)
     }
 
     /// What the audit row says of the resource before and after. Personal data masked by the caller.

@@ -1,5 +1,6 @@
 //! Rules of the business, without I/O: `now` comes from outside.
 
+pub(crate) mod customer;
 pub(crate) mod line;
 pub(crate) mod order;
 

@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod domain;
+mod ops;
 pub mod reports;
 mod storage;
 mod views;

@@ -1,5 +1,6 @@
 //! SQL and row → domain. One file per table.
 
+pub(crate) mod customers;
 pub(crate) mod integrity;
 pub(crate) mod orders;
 pub(crate) mod reports;
@@ -15,27 +16,29 @@ where
 {
     row.get::<String>(column)?
         .parse()
-        .map_err(|error: T::Err| DbError::Decode {
-            column: column.to_owned(),
-            source: std::sync::Arc::new(error),
-        })
+        .map_err(|error: T::Err| corrupt(column, error))
+}
+
+fn corrupt(column: &str, source: impl Error + Send + Sync + 'static) -> DbError {
+    DbError::Decode {
+        column: column.to_owned(),
+        source: std::sync::Arc::new(source),
+    }
 }
 
 /// A sum that may be larger than 64 bits.
 fn wide(row: &Row, column: &'static str) -> Result<i128, DbError> {
     row.get::<String>(column)?
         .parse()
-        .map_err(|error: std::num::ParseIntError| DbError::Decode {
-            column: column.to_owned(),
-            source: std::sync::Arc::new(error),
-        })
+        .map_err(|error: std::num::ParseIntError| corrupt(column, error))
 }
 
 /// Every statement of this crate, for the tests that prepare and explain each of them.
 #[cfg(test)]
 pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
-    integrity::STATEMENTS
+    customers::STATEMENTS
         .iter()
+        .chain(integrity::STATEMENTS)
         .chain(orders::STATEMENTS)
         .chain(reports::STATEMENTS)
         .copied()

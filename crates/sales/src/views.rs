@@ -1,5 +1,6 @@
-//! JSON as clients and events see it.
+//! JSON as clients and events see it; events and audit rows see nothing of persons.
 
+pub(crate) mod customer;
 pub(crate) mod order;
 
 use serde::Serialize;

@@ -164,7 +164,6 @@ async fn hard_case_35_the_services_role_can_do_what_it_needs_and_nothing_else() 
         "UPDATE platform.audit_log SET subject = 'somebody else'",
         "DELETE FROM platform.audit_log",
         "TRUNCATE platform.audit_log",
-        "UPDATE platform.idempotency_keys SET body = NULL",
         "DELETE FROM platform.idempotency_keys",
         "UPDATE platform.events SET subject = ''",
         "DELETE FROM platform.events",
