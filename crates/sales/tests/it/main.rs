@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod customers;
+mod privacy;
 mod template;
 
 use std::sync::Arc;
