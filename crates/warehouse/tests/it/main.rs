@@ -11,6 +11,7 @@ mod items;
 mod levels;
 mod loading;
 mod locations;
+mod order_stock;
 mod prices;
 mod receipts;
 mod reservations;
