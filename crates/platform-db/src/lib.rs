@@ -17,7 +17,7 @@ pub mod offices;
 mod pool;
 mod read;
 mod receipt;
-pub mod search;
+mod search;
 mod session;
 mod txn;
 mod verdict;

@@ -10,9 +10,11 @@ mod terms;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
-use kernel::{Call, OfficeCode, ReadWant, RegionTag, SystemError};
+use kernel::{
+    Call, IdempotencyKey, OfficeCode, OpError, ReadWant, RegionTag, Reply, Scope, SystemError,
+};
 
-use crate::{Db, DbError, Read, ReadSpec, Row, Session, Txn, engine::Engine};
+use crate::{Db, DbError, Never, Read, ReadSpec, Row, Session, TxError, Txn, engine::Engine};
 
 /// A resource that can be searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,11 +112,50 @@ impl Txn<'_> {
     }
 }
 
-/// Which of the resources of a kind have no entry in the region: what was written before there were entries.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn missing(
+impl Db {
+    /// Indexes those of the resources of a kind, homed in the primary region, that have no entry: what was written
+    /// before there were entries, or by a release that knew of none. `work` reads the missing ones again, in its
+    /// transaction, and calls [`Txn::index`]. How many there were.
+    ///
+    /// # Errors
+    /// [`OpError`]; then none was indexed, or perhaps all.
+    pub async fn index_missing<W>(
+        &self,
+        kind: &'static str,
+        scope: Scope,
+        ids: Vec<String>,
+        work: W,
+    ) -> Result<usize, OpError<Never>>
+    where
+        W: AsyncFn(&Txn<'_>, &BTreeSet<String>) -> Result<(), TxError<Never>>,
+    {
+        let call = self.worker_call();
+        let spec = ReadSpec::reference("find_missing_entries", ReadWant::default(), None);
+        let home = self.primary().clone();
+        let look = async move |session: &Session| missing(session, &home, kind, &ids).await;
+        let missing = self.read(&call, spec, look).await?.value;
+        let count = missing.len();
+        if count > 0 {
+            let key = IdempotencyKey::auto(call.id());
+            let intent = self.worker_intent("migrate", "index_entries", scope, key);
+            self.write(intent, async move |txn: &Txn<'_>| {
+                work(txn, &missing).await?;
+                Ok(Reply {
+                    status: 200,
+                    location: None,
+                    version: None,
+                    body: None,
+                    effect_ids: Vec::new(),
+                })
+            })
+            .await?;
+        }
+        Ok(count)
+    }
+}
+
+/// Which of the resources of a kind have no entry in the region.
+async fn missing(
     session: &Session,
     region: &RegionTag,
     kind: &'static str,
@@ -258,29 +299,53 @@ impl Typed {
     }
 }
 
-/// Sends [`PUT`], sorted so that no two writers wait for each other; of two entries of one resource the later counts.
-pub(crate) async fn put(
-    session: &Session,
-    entries: Vec<(&RegionTag, &SearchEntry)>,
-) -> Result<(), DbError> {
-    let entries: BTreeMap<_, _> = entries
-        .into_iter()
-        .map(|(region, entry)| ((region, entry.kind, entry.id.as_str()), entry))
-        .collect();
-    if entries.is_empty() {
+/// Entries by column, sorted so that no two writers wait for each other; of two entries of one resource the later
+/// counts.
+#[derive(Debug, Default)]
+pub(crate) struct EntryColumns {
+    regions: Vec<RegionTag>,
+    kinds: Vec<&'static str>,
+    ids: Vec<String>,
+    offices: Vec<Option<OfficeCode>>,
+    titles: Vec<String>,
+    terms: Vec<String>,
+}
+
+impl EntryColumns {
+    pub(crate) fn of<'a>(entries: impl Iterator<Item = (&'a RegionTag, &'a SearchEntry)>) -> Self {
+        let entries: BTreeMap<_, _> = entries
+            .map(|(region, entry)| ((region, entry.kind, entry.id.as_str()), entry))
+            .collect();
+        let mut columns = Self::default();
+        for ((region, _, _), entry) in entries {
+            columns.regions.push(region.clone());
+            columns.kinds.push(entry.kind);
+            columns.ids.push(entry.id.clone());
+            columns.offices.push(entry.office.clone());
+            columns.titles.push(entry.title.clone());
+            columns.terms.push(terms_of(entry));
+        }
+        columns
+    }
+}
+
+/// Sends [`PUT`], if there is anything to put.
+pub(crate) async fn put(session: &Session, entries: &EntryColumns) -> Result<(), DbError> {
+    if entries.ids.is_empty() {
         return Ok(());
     }
-    let regions: Vec<&RegionTag> = entries.keys().map(|(region, _, _)| *region).collect();
-    let kinds: Vec<&str> = entries.keys().map(|(_, kind, _)| *kind).collect();
-    let ids: Vec<&str> = entries.keys().map(|(_, _, id)| *id).collect();
-    let offices: Vec<Option<&OfficeCode>> = entries
-        .values()
-        .map(|entry| entry.office.as_ref())
-        .collect();
-    let titles: Vec<&str> = entries.values().map(|entry| entry.title.as_str()).collect();
-    let terms: Vec<String> = entries.values().map(|entry| terms_of(entry)).collect();
     session
-        .execute(PUT, &[&regions, &kinds, &ids, &offices, &titles, &terms])
+        .execute(
+            PUT,
+            &[
+                &entries.regions,
+                &entries.kinds,
+                &entries.ids,
+                &entries.offices,
+                &entries.titles,
+                &entries.terms,
+            ],
+        )
         .await
         .map(drop)
 }

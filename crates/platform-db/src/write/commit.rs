@@ -12,7 +12,7 @@ use crate::{
     DbError,
     engine::Engine,
     keys::{self, RECORD},
-    search::{self, PUT},
+    search::{self, EntryColumns, PUT},
     session::Session,
     txn::Notes,
     verdict::Verdict,
@@ -80,10 +80,10 @@ impl Attempt<'_> {
     /// Search entries, the record, COMMIT and the time, in one trip: [`PUT`] and [`RECORD`] are prepared, so they go
     /// over the wire in this order.
     async fn send_commit(&self, session: &Session, notes: &Notes, reply: &Reply) -> Answered {
-        let entries = notes.entries.iter();
-        let entries = entries.map(|entry| (&self.intent.home, entry)).collect();
+        let home = &self.intent.home;
+        let entries = EntryColumns::of(notes.entries.iter().map(|entry| (home, entry)));
         let (put, record, commit, token) = join4(
-            search::put(session, entries),
+            search::put(session, &entries),
             keys::record(session, self.intent, notes, reply),
             session.batch("COMMIT"),
             self.commit_time(session),

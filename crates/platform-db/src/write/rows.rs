@@ -18,7 +18,7 @@ use kernel::{
 use crate::{
     Db, DbError, ReadSpec, Refusal, Session, TxError, Txn,
     keys::{self, KeyRow, StoredRow},
-    search,
+    search::{self, EntryColumns},
     txn::Notes,
 };
 
@@ -338,17 +338,11 @@ async fn store<E>(
         return Ok(None);
     }
     let count = stored.len();
-    // Collected, not iterated across an await: a handler's future must be Send for every lifetime.
-    let mut entries = Vec::new();
-    for row in &stored {
-        entries.extend(
-            row.notes
-                .entries
-                .iter()
-                .map(|entry| (&row.intent.home, entry)),
-        );
-    }
-    let ((), inserted) = try_join!(search::put(txn, entries), keys::record_rows(txn, &stored))?;
+    let entries = EntryColumns::of(stored.iter().flat_map(|row| {
+        let entries = row.notes.entries.iter();
+        entries.map(|entry| (&row.intent.home, entry))
+    }));
+    let ((), inserted) = try_join!(search::put(txn, &entries), keys::record_rows(txn, &stored))?;
     Ok((usize::try_from(inserted) == Ok(count)).then_some(count))
 }
 

@@ -2,13 +2,12 @@
 
 use kernel::{OfficeCode, ReadWant};
 use platform_db::{
-    Db, Fault, Never, OpenRows, RowsDone, Search, SearchEntry, SearchHit, TxError, Txn, search,
+    Db, Fault, Never, OpenRows, RowsDone, Search, SearchEntry, SearchHit, TxError, Txn,
 };
 use proptest::{
     strategy::{Strategy as _, ValueTree as _},
     test_runner::TestRunner,
 };
-use testkit::TestDb;
 
 use crate::fixture::{create_intent, ok, request, test_db};
 
@@ -208,18 +207,32 @@ async fn rows_of_one_transaction_are_found_and_the_missing_are_told() {
     write.await.unwrap();
     assert_eq!(found(&db, "row-lamp1").await[0], "row-lamp1");
     assert_eq!(found(&db, "row-desk1").await[0], "row-desk1");
-    assert_eq!(missing(&test, &["row-lamp1", "x"]).await, ["x"]);
 }
 
-async fn missing(test: &TestDb, ids: &[&str]) -> Vec<String> {
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+#[tokio::test]
+async fn what_has_no_entry_is_given_one_once() {
+    let test = test_db().await;
     let db = test.db();
-    let call = request(&db);
-    let spec = platform_db::ReadSpec::reference("missing", ReadWant::default(), None);
-    let read = db.read(&call, spec, async move |session: &platform_db::Session| {
-        search::missing(session, &"eu1".parse().unwrap(), "thing", &ids).await
-    });
-    read.await.unwrap().value.into_iter().collect()
+    index(
+        &db,
+        "key-00001",
+        vec![entry("thing", "there", "As it is", &[])],
+    )
+    .await;
+    let run = async || {
+        let ids = ["there", "missing"].map(str::to_owned).to_vec();
+        let work = async |txn: &Txn<'_>, ids: &std::collections::BTreeSet<String>| {
+            for id in ids {
+                txn.index(entry("thing", id, "Found again", &[]));
+            }
+            Ok(())
+        };
+        let indexed = db.index_missing("thing", kernel::Scope::WarehouseRead, ids, work);
+        indexed.await.unwrap()
+    };
+    assert_eq!((run().await, run().await), (1, 0));
+    assert_eq!(found(&db, "found again").await, ["missing"]);
+    assert_eq!(found(&db, "as it is").await, ["there"]);
 }
 
 #[tokio::test]
