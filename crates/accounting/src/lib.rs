@@ -15,9 +15,27 @@ pub use api::system;
 pub use app::App;
 pub use views::EntryView;
 
-/// Posting entries that nobody typed: the demo company's.
+/// The journal for the systems above: posting entries that nobody typed (the demo company's), and reading some.
 pub mod journal {
+    use kernel::{RegionTag, Timestamp, id::EntryId};
+    use platform_db::{DbError, Session};
+
     pub use crate::ops::load_entry::{LoadEntryError, NewJournalEntry, load_entry};
+    use crate::{EntryView, storage};
+
+    /// Those of the entries that there are, as they were at `until`; who may see them is for the caller to say.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn entries(
+        session: &Session,
+        regions: &[RegionTag],
+        ids: &[EntryId],
+        until: Option<Timestamp>,
+    ) -> Result<Vec<EntryView>, DbError> {
+        let entries = storage::journal::many(session, regions, ids, until).await?;
+        Ok(entries.iter().map(EntryView::from).collect())
+    }
 }
 
 /// The schema `accounting`, in the order in which its files are applied.

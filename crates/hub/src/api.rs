@@ -5,6 +5,7 @@ mod offices;
 mod problem;
 mod regions;
 mod reports;
+mod search;
 mod writes;
 
 use platform_http::System;
@@ -24,6 +25,7 @@ pub fn system(app: App) -> System {
         .routes(routes!(reports::get_trial_balance))
         .routes(routes!(reports::get_stock_valuation))
         .routes(routes!(reports::check_integrity))
+        .routes(routes!(search::search_all))
         .routes(routes!(writes::verify_writes))
         .routes(routes!(writes::get_write))
         .routes(routes!(writes::void_write))

@@ -9,5 +9,5 @@ mod views;
 
 pub use api::system;
 pub use app::App;
-pub use load::{LoadError, load_offices};
+pub use load::{LoadError, index_missing, load_offices};
 pub use peers::Peers;

@@ -1,10 +1,13 @@
 //! The offices that a new database starts with.
 
-use kernel::{Common, IdempotencyKey, OpError, Scope};
-use platform_db::Db;
+use kernel::{Common, IdempotencyKey, OpError, ReadWant, Scope};
+use platform_db::{Db, Never, ReadSpec, offices};
 use topology::{Office, Topology};
 
-use crate::ops::create_office::{CreateOffice, CreateOfficeError, create_office};
+use crate::ops::{
+    self,
+    create_office::{CreateOffice, CreateOfficeError, create_office},
+};
 
 /// Why an office of the region files is not in the database.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,37 @@ pub enum LoadError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What can be searched for.
+    #[error("could not index what can be searched for")]
+    Index(#[source] Box<OpError<Never>>),
+}
+
+/// Makes findable what has no search entry: items, locations and offices that were there before the search was. How
+/// many there were; may be run at any time, and again.
+///
+/// # Errors
+/// [`LoadError::Index`].
+pub async fn index_missing(db: &Db) -> Result<usize, LoadError> {
+    let failed = |error| LoadError::Index(Box::new(error));
+    let items = warehouse::catalogue::index_catalogue(db);
+    Ok(items.await.map_err(failed)? + index_offices(db).await.map_err(failed)?)
+}
+
+async fn index_offices(db: &Db) -> Result<usize, OpError<Never>> {
+    let call = db.worker_call();
+    let spec = ReadSpec::reference("list_homes", ReadWant::default(), None);
+    let homes = db.read(&call, spec, offices::homes).await?.value;
+    let codes = homes.iter().map(|home| home.office.to_string()).collect();
+    let scope = Scope::OfficesWrite;
+    db.index_missing(ops::search::OFFICE, scope, codes, async |txn, missing| {
+        for code in missing.iter().filter_map(|code| code.parse().ok()) {
+            if let Some(office) = offices::get(txn, &code).await? {
+                ops::index_office(txn, &office);
+            }
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Opens the offices of `regions/offices.yaml` that the database does not have, and answers how many those were.

@@ -1,6 +1,7 @@
 //! The one JSON form of each resource: in answers, events and audit rows alike.
 
 pub(crate) mod reports;
+pub(crate) mod search;
 
 use kernel::{CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag, Reply, Timestamp};
 use platform_db::offices::Office;

@@ -236,20 +236,30 @@ impl Answer {
 /// A token of a role, named after it, for these offices; `*` alone for all.
 #[must_use]
 pub fn token(role: Role, offices: &[&str]) -> String {
-    let now = Clock::System.now().as_millis() / 1000;
-    let scope: Vec<&str> = role
+    let scopes: Vec<&str> = role
         .scopes()
         .into_iter()
         .map(kernel::Scope::as_str)
         .collect();
+    signed(role.as_str(), &scopes, offices)
+}
+
+/// A token with these scopes for these offices; `*` alone for all.
+#[must_use]
+pub fn token_with(scopes: &[&str], offices: &[&str]) -> String {
+    signed("someone", scopes, offices)
+}
+
+fn signed(name: &str, scopes: &[&str], offices: &[&str]) -> String {
+    let now = Clock::System.now().as_millis() / 1000;
     let offices = if offices == ["*"] {
         json!("*")
     } else {
         json!(offices)
     };
     let claims = json!({
-        "iss": ISSUER, "aud": "meridian", "sub": format!("test:{}", role.as_str()),
-        "scope": scope.join(" "), "offices": offices, "iat": now, "exp": now + 600,
+        "iss": ISSUER, "aud": "meridian", "sub": format!("test:{name}"),
+        "scope": scopes.join(" "), "offices": offices, "iat": now, "exp": now + 600,
     });
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some(KEY_ID.into());

@@ -28,6 +28,7 @@ pub mod catalogue {
     use crate::storage;
     pub use crate::{
         ops::{
+            index_catalogue::index_catalogue,
             load_items::{BATCH_ITEMS, LoadError, NewItem, load_items, loaded_id},
             load_shop::{NewShop, load_shop},
         },

@@ -8,6 +8,7 @@ pub(crate) mod expire_holds;
 pub(crate) mod filters;
 pub(crate) mod find_availability;
 pub(crate) mod import_items;
+pub(crate) mod index_catalogue;
 pub(crate) mod load_items;
 pub(crate) mod load_shop;
 pub(crate) mod load_stock;
@@ -26,8 +27,10 @@ pub(crate) mod update_item;
 pub(crate) mod update_location;
 pub(crate) mod write_documents;
 
+use std::iter;
+
 use kernel::{Common, id::ItemId};
-use platform_db::{Event, TxError, Txn};
+use platform_db::{Event, SearchEntry, TxError, Txn};
 
 use crate::{
     domain::item::Item,
@@ -46,6 +49,24 @@ async fn lock_item<E>(txn: &Txn<'_>, id: &ItemId) -> Result<Item, TxError<E>> {
     item.drop_past_prices(txn.now());
     Ok(item)
 }
+
+/// Makes an item findable as it is.
+fn index_item(txn: &Txn<'_>, item: &Item) {
+    txn.index(SearchEntry {
+        kind: ITEM_KIND,
+        id: item.id.to_string(),
+        office: None,
+        title: item.name.clone(),
+        exact: iter::once(&item.sku)
+            .chain(&item.barcode)
+            .cloned()
+            .collect(),
+    });
+}
+
+/// Kinds of search entries.
+const ITEM_KIND: &str = "item";
+const LOCATION_KIND: &str = "location";
 
 /// Emits what happened to an item, with the item as it is afterwards.
 fn emit_item(txn: &Txn<'_>, kind: &'static str, item: &Item) {

@@ -82,6 +82,10 @@ pub async fn migrate(
     if opened > 0 {
         progress.step(&format!("loaded {opened} offices"));
     }
+    let indexed = hub::index_missing(&db).await?;
+    if indexed > 0 {
+        progress.step(&format!("made {indexed} resources findable"));
+    }
     Ok(report)
 }
 

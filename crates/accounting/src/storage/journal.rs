@@ -150,6 +150,10 @@ const GET: &str = concat!(
     select_entries!("accounting.journal_entries", "$3"),
     " WHERE e.region = ANY ($1) AND e.id = $2 AND e.recorded_at <= $3"
 );
+const MANY: &str = concat!(
+    select_entries!("accounting.journal_entries", "$3"),
+    " WHERE e.region = ANY ($1) AND e.id = ANY ($2) AND e.recorded_at <= $3"
+);
 const PAGE_DESC: &str = page!(by_age!("<", "DESC"), "DESC");
 const PAGE_ASC: &str = page!(by_age!(">", "ASC"), "ASC");
 const ACCOUNT_DESC: &str = page!(by_account!("<", "DESC"), "DESC");
@@ -165,6 +169,7 @@ const OFFICE: &str =
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
+    MANY,
     PAGE_DESC,
     PAGE_ASC,
     ACCOUNT_DESC,
@@ -218,6 +223,19 @@ pub(crate) async fn about(
         &PageRequest::END,
     ];
     let rows = session.rows(ABOUT, params).await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// Those of the entries that there were at `until`, wherever they live.
+pub(crate) async fn many(
+    session: &Session,
+    regions: &[RegionTag],
+    ids: &[EntryId],
+    until: Option<Timestamp>,
+) -> Result<Vec<Entry>, DbError> {
+    let until = until.unwrap_or(PageRequest::END);
+    let ids: Vec<Uuid> = ids.iter().map(EntryId::uuid).collect();
+    let rows = session.rows(MANY, &[&regions, &ids, &until]).await?;
     rows.iter().map(from_row).collect()
 }
 

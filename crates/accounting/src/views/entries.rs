@@ -185,6 +185,18 @@ impl EntryView {
     }
 
     /// Path of the entry.
+    /// The office whose books it is in.
+    #[must_use]
+    pub fn office(&self) -> &OfficeCode {
+        &self.office
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
     pub(crate) fn path(&self) -> String {
         format!("/v1/accounting/journal-entries/{}", self.id)
     }

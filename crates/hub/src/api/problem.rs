@@ -10,9 +10,12 @@ use crate::ops::{
 };
 
 /// Every kind that this system adds to the common ones.
-pub(super) const PROBLEMS: &[ProblemType] = &[OFFICE_NOT_EMPTY];
+pub(super) const PROBLEMS: &[ProblemType] = &[OFFICE_NOT_EMPTY, QUERY_TOO_SHORT];
 
 const OFFICE_NOT_EMPTY: ProblemType = ProblemType::new("office_not_empty", 409, "Office not empty");
+
+pub(super) const QUERY_TOO_SHORT: ProblemType =
+    ProblemType::new("query_too_short", 400, "Query too short");
 
 impl ToProblem for CreateOfficeError {
     fn to_problem(&self) -> Problem {

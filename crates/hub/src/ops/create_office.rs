@@ -10,7 +10,7 @@ use platform_db::{
 };
 use topology::Point;
 
-use super::emit_office;
+use super::{emit_office, index_office};
 use crate::views::{OfficeView, json};
 
 /// What an office is made from.
@@ -100,6 +100,7 @@ pub(crate) async fn create_office(
         };
         offices::insert(txn, &office).await?;
         emit_office(txn, "office.created", &office);
+        index_office(txn, &office);
         warehouse::locations::create_depot(
             txn,
             location,

@@ -6,7 +6,7 @@ use platform_db::{
     offices::{self, Office, OfficeHome, OfficeStatus},
 };
 
-use super::emit_office;
+use super::{emit_office, index_office};
 use crate::views::{OfficeView, json};
 
 /// What a change does to an office's members; `None` leaves a member as it is.
@@ -87,6 +87,7 @@ pub(crate) async fn update_office(
             changed.updated_at = txn.now();
             offices::update(txn, &changed).await?;
             emit_office(txn, "office.changed", &changed);
+            index_office(txn, &changed);
         }
         let shown = [&office, &changed].map(|office| json(&OfficeView::from(office)));
         let [before, after] = shown;

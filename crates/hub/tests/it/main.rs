@@ -9,6 +9,7 @@ mod nearest;
 mod offices;
 mod plans;
 mod reports;
+mod search;
 mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -6,7 +6,7 @@ use kernel::{
 };
 use platform_db::{Refusal, TxError, Txn};
 
-use super::emit_item;
+use super::{emit_item, index_item};
 use crate::{
     App,
     domain::item::{Item, ItemStatus, Price, Unit},
@@ -72,6 +72,7 @@ impl CreateItem {
 /// What a new item leaves behind, and its answer.
 pub(crate) fn created(txn: &Txn<'_>, item: &Item) -> Reply {
     emit_item(txn, "warehouse.item.created", item);
+    index_item(txn, item);
     txn.audit(None, Some(json(&ItemView::from(item))));
     ItemView::reply(201, item)
 }

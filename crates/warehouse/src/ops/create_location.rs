@@ -2,10 +2,11 @@
 
 use kernel::{Common, Intent, Invalid, LocationCode, OfficeCode, OpError, RegionTag, Reply};
 use platform_db::{
-    Event, Never, Refusal, TxError, Txn,
+    Event, Never, Refusal, SearchEntry, TxError, Txn,
     offices::{self, OfficeStatus},
 };
 
+use super::LOCATION_KIND;
 use crate::{
     App,
     domain::location::{Location, LocationKind},
@@ -93,7 +94,19 @@ pub(crate) async fn create(
     locations::insert(txn, &location).await?;
     let view = LocationView::new(&location, home_region);
     emit_location(txn, "warehouse.location.created", &location, &view);
+    index_location(txn, &location);
     Ok(view)
+}
+
+/// Makes a location findable as it is.
+pub(super) fn index_location(txn: &Txn<'_>, location: &Location) {
+    txn.index(SearchEntry {
+        kind: LOCATION_KIND,
+        id: location.code.to_string(),
+        office: Some(location.office.clone()),
+        title: location.name.clone(),
+        exact: Vec::new(),
+    });
 }
 
 /// Emits what happened to a location, with the location as it is afterwards.

@@ -3,7 +3,7 @@
 use kernel::{Intent, Invalid, OpError, Reply, id::ItemId};
 use platform_db::{Refusal, TxError};
 
-use super::{emit_item, lock_item};
+use super::{ITEM_KIND, emit_item, lock_item};
 use crate::{
     App,
     storage::items,
@@ -38,6 +38,7 @@ pub(crate) async fn delete_item(
             let mut item = lock_item(txn, &id).await?;
             txn.intent().require_version(item.version)?;
             items::delete(txn, &id).await?;
+            txn.unindex(ITEM_KIND, &id.to_string()).await?;
             txn.audit(Some(json(&ItemView::from(&item))), None);
             // The event follows the last version, so that versions have no gaps and end with the item.
             item.version += 1;

@@ -10,7 +10,7 @@ use kernel::{
 };
 use platform_db::{Db, Never, TxError};
 
-use super::emit_item;
+use super::{emit_item, index_item};
 use crate::{
     domain::item::{Item, ItemStatus, Price, Unit},
     storage::items,
@@ -72,6 +72,7 @@ pub async fn load_items(
             let inserted = items::insert_new(txn, items, now).await?;
             for item in &inserted {
                 emit_item(txn, "warehouse.item.created", item);
+                index_item(txn, item);
             }
             let loaded = inserted.len();
             txn.audit(None, Some(json(&serde_json::json!({ "loaded": loaded }))));

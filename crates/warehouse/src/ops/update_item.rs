@@ -3,7 +3,7 @@
 use kernel::{Intent, Invalid, OpError, Reply, id::ItemId};
 use platform_db::{Never, TxError};
 
-use super::{emit_item, lock_item};
+use super::{emit_item, index_item, lock_item};
 use crate::{
     App,
     domain::item::ItemPatch,
@@ -27,6 +27,7 @@ pub(crate) async fn update_item(
             if changed.version != item.version {
                 items::update(txn, &changed).await?;
                 emit_item(txn, "warehouse.item.changed", &changed);
+                index_item(txn, &changed);
             }
             txn.audit(
                 Some(json(&ItemView::from(&item))),

@@ -3,7 +3,7 @@
 use kernel::{Common, Intent, Invalid, LocationCode, OpError, Reply};
 use platform_db::{DbError, Never, TxError, offices};
 
-use super::create_location::emit_location;
+use super::create_location::{emit_location, index_location};
 use crate::{
     App,
     domain::location::LocationPatch,
@@ -45,6 +45,7 @@ pub(crate) async fn update_location(
             if changed.version != location.version {
                 locations::update(txn, &changed).await?;
                 emit_location(txn, "warehouse.location.changed", &changed, &view);
+                index_location(txn, &changed);
             }
             txn.audit(Some(json(&before)), Some(json(&view)));
             Ok::<_, TxError<_>>(view.reply(200))

@@ -52,6 +52,8 @@ macro_rules! page {
 
 const GET: &str = select_item!("WHERE i.id = $2");
 const LOCK: &str = select_item!("WHERE i.id = $2 FOR UPDATE OF i");
+const MANY: &str = select_item!("WHERE i.id = ANY ($2)");
+const IDS_AFTER: &str = "SELECT id FROM warehouse.items WHERE id > $1 ORDER BY id LIMIT $2";
 const PAGE_DESC: &str = concat!(select_item!("WHERE "), page!(desc));
 const PAGE_ASC: &str = concat!(select_item!("WHERE "), page!(asc));
 const PAGE_STATUS_DESC: &str = concat!(select_item!("WHERE i.status = $7 AND "), page!(desc));
@@ -95,6 +97,8 @@ const INSERT_MANY: &str = "INSERT INTO warehouse.items \
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     LOCK,
+    MANY,
+    IDS_AFTER,
     WITH_SKU,
     FACTS,
     QUOTES,
@@ -146,6 +150,29 @@ pub(crate) async fn lock(
         .await?
         .map(|row| from_row(&row))
         .transpose()
+}
+
+/// Those of the items that there are.
+pub(crate) async fn many(
+    session: &Session,
+    ids: &[ItemId],
+    now: Timestamp,
+) -> Result<Vec<Item>, DbError> {
+    let ids: Vec<Uuid> = ids.iter().map(ItemId::uuid).collect();
+    let rows = session.rows(MANY, &[&now, &ids]).await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// The ids that follow one, in their order.
+pub(crate) async fn ids_after(
+    session: &Session,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<ItemId>, DbError> {
+    let rows = session.rows(IDS_AFTER, &[&after, &limit]).await?;
+    rows.iter()
+        .map(|row| Ok(ItemId::new(RegionTag::global(), row.get("id")?)))
+        .collect()
 }
 
 /// The id of the item with the SKU.

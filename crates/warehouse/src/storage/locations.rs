@@ -21,6 +21,9 @@ macro_rules! select_location {
 const GET: &str = select_location!("code = $1");
 const OFFICES: &str = "SELECT code, office FROM warehouse.locations WHERE code = ANY ($1)";
 const LOCK: &str = select_location!("code = $1 FOR UPDATE");
+const MANY: &str = select_location!("code = ANY ($1)");
+const CODES_AFTER: &str =
+    "SELECT code FROM warehouse.locations WHERE code > $1 ORDER BY code LIMIT $2";
 const PAGE_DESC: &str = select_location!(
     "($1::TEXT[] IS NULL OR office = ANY ($1::TEXT[])) AND created_at >= $2 AND created_at <= $3 \
      AND (created_at, code) < ($4, $5) ORDER BY created_at DESC, code DESC LIMIT $6"
@@ -35,7 +38,17 @@ const UPDATE: &str = "UPDATE warehouse.locations \
     SET name = $2, kind = $3, version = $4, updated_at = $5 WHERE code = $1";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[GET, OFFICES, LOCK, PAGE_DESC, PAGE_ASC, INSERT, UPDATE];
+pub(super) const STATEMENTS: &[&str] = &[
+    GET,
+    OFFICES,
+    LOCK,
+    MANY,
+    CODES_AFTER,
+    PAGE_DESC,
+    PAGE_ASC,
+    INSERT,
+    UPDATE,
+];
 
 /// Which locations a list shows.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +93,25 @@ pub(crate) async fn lock(
         .await?
         .map(|row| from_row(&row))
         .transpose()
+}
+
+/// Those of the locations that there are.
+pub(crate) async fn many(
+    session: &Session,
+    codes: &[LocationCode],
+) -> Result<Vec<Location>, DbError> {
+    let rows = session.rows(MANY, &[&codes]).await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// The codes that follow one, in their order.
+pub(crate) async fn codes_after(
+    session: &Session,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<LocationCode>, DbError> {
+    let rows = session.rows(CODES_AFTER, &[&after, &limit]).await?;
+    rows.iter().map(|row| row.get("code")).collect()
 }
 
 pub(crate) async fn page(
