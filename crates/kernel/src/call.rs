@@ -233,6 +233,8 @@ pub struct ReadWant {
     pub token: Option<Token>,
     /// `Cache-Control: no-cache`: nothing from memory.
     pub no_cache: bool,
+    /// `allow_partial=false`: no answer rather than one that a region is missing from.
+    pub whole: bool,
 }
 
 /// A moment of the database's clock: an answer that carries it reflects that state or a newer one.

@@ -98,6 +98,12 @@ impl RegionTag {
     pub fn global() -> Self {
         Self("g".into())
     }
+
+    /// How an answer names it: `regions/ap1`.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        format!("regions/{self}")
+    }
 }
 
 impl CurrencyCode {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::{OfficeCode, Timestamp};
+use crate::{OfficeCode, RegionTag, Timestamp};
 
 /// An operation's end without a result.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +144,12 @@ pub enum SystemError {
         /// What broke, for the log.
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    /// These regions did not answer, and nothing can be shown without them. Nothing was changed.
+    #[error("no answer from {}", regions.iter().map(RegionTag::as_str).collect::<Vec<_>>().join(", "))]
+    RegionsUnreachable {
+        /// Which.
+        regions: Vec<RegionTag>,
     },
     /// The deadline passed before COMMIT was sent. Nothing was changed.
     #[error("the deadline passed")]

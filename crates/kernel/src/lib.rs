@@ -23,7 +23,7 @@ pub use date::{Date, Month};
 pub use error::{Common, FieldError, Invalid, OpError, SystemError};
 pub use id::{Id, Kind, RequestId};
 pub use money::{AmountMinor, PositiveAmount, Quantity};
-pub use page::{Order, PageRequest, Position};
+pub use page::{Order, PageRequest, Position, Read};
 pub use principal::{Offices, Principal, Role, Scope};
 pub use rows::{RowEnd, RowRefusal, RowsEnd};
 pub use time::{Clock, Timestamp};

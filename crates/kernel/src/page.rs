@@ -1,6 +1,6 @@
 //! Keyset pages over (`created_at`, id): nothing is skipped or repeated while rows come and go.
 
-use crate::Timestamp;
+use crate::{RegionTag, Timestamp};
 
 /// Direction of a list on (`created_at`, id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +32,17 @@ pub struct PageRequest {
     pub after: Option<Position>,
     /// The moment that the whole walk shows; `None` on the first page, which sets it.
     pub snapshot: Option<Timestamp>,
+}
+
+/// What was read, when, and what of it is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read<T> {
+    /// What there was.
+    pub value: T,
+    /// The database's time of the read: the snapshot of the walk that it begins.
+    pub at: Timestamp,
+    /// Regions whose part is missing, since they could not be asked. Empty unless several were to be asked.
+    pub unreachable: Vec<RegionTag>,
 }
 
 impl PageRequest {

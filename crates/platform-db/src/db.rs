@@ -12,7 +12,9 @@ use kernel::{Call, Clock, Freshness, RegionTag, SystemError, Timestamp, Token};
 use prometheus_client::registry::Registry;
 use tokio::time::timeout_at;
 
-use crate::{DbConfig, DbError, clock::DbTime, engine::Engine, metrics::Metrics, pool::Pools};
+use crate::{
+    DbConfig, DbError, clock::DbTime, engine::Engine, metrics::Metrics, pool::Pools, watch::Watch,
+};
 
 /// A database that does not say a word for this long is not ready.
 const PING_WAIT: Duration = Duration::from_secs(1);
@@ -28,6 +30,7 @@ struct Inner {
     pools: Arc<Pools>,
     metrics: Metrics,
     time: DbTime,
+    watch: Watch,
     turn: AtomicUsize,
     #[cfg(feature = "testing")]
     faults: crate::Faults,
@@ -52,6 +55,7 @@ impl Db {
         let pools = Arc::new(Pools::new(&config)?);
         Ok(Self(Arc::new(Inner {
             metrics: Metrics::register(registry, Arc::downgrade(&pools)),
+            watch: Watch::new(&config.regions),
             config,
             clock,
             pools,
@@ -129,6 +133,10 @@ impl Db {
 
     pub(crate) fn time(&self) -> &DbTime {
         &self.0.time
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.0.watch
     }
 
     pub(crate) fn engine(&self) -> Option<Engine> {

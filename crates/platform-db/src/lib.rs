@@ -16,11 +16,13 @@ mod moment;
 pub mod offices;
 mod pool;
 mod read;
+mod read_over;
 mod receipt;
 mod search;
 mod session;
 mod txn;
 mod verdict;
+mod watch;
 mod worker;
 mod write;
 
@@ -31,12 +33,13 @@ pub use directory::Directory;
 pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 #[cfg(feature = "testing")]
 pub use faults::{Fault, Faults};
-pub use kernel::{RowEnd, RowRefusal, RowsEnd};
+pub use kernel::{Read, RowEnd, RowRefusal, RowsEnd};
 pub use keys::Void;
 pub use migrate::{
     AppliedMigration, MigrateError, MigrateReport, Migrations, analyze, migrate, migrations,
 };
-pub use read::{Read, ReadSpec};
+pub use read::ReadSpec;
+pub use read_over::{Homed, ReadOver};
 pub use receipt::{Receipt, ReceiptStatus};
 pub use search::{Search, SearchEntry, SearchHit};
 pub use session::{Row, Session};
@@ -54,6 +57,7 @@ pub fn statements() -> Vec<&'static str> {
         migrate::STATEMENTS,
         offices::STATEMENTS,
         search::STATEMENTS,
+        watch::STATEMENTS,
         write::STATEMENTS,
     ]
     .concat()

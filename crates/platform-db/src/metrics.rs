@@ -25,6 +25,8 @@ pub(crate) enum Why {
     StalePlan,
     /// COMMIT was not answered and had not landed.
     Unresolved,
+    /// A region does not answer: the others were read without it.
+    SilentRegion,
 }
 
 impl Why {
@@ -35,6 +37,7 @@ impl Why {
             Self::Collision => "collision",
             Self::StalePlan => "stale_plan",
             Self::Unresolved => "unresolved",
+            Self::SilentRegion => "silent_region",
         }
     }
 }
@@ -147,7 +150,7 @@ fn system_outcome(error: &SystemError) -> &'static str {
     match error {
         SystemError::Contended => "contended",
         SystemError::OutcomeUnknown { .. } => "unknown",
-        SystemError::Unavailable { .. } => "unavailable",
+        SystemError::Unavailable { .. } | SystemError::RegionsUnreachable { .. } => "unavailable",
         SystemError::DeadlineExceeded => "deadline",
         SystemError::TokenUnknown | SystemError::CursorExpired => "refused",
         SystemError::Bug { .. } => "bug",

@@ -115,6 +115,11 @@ impl Pools {
         })
     }
 
+    /// A connection that nobody else has or will have: it is closed when it is dropped.
+    pub(crate) async fn single(&self, deadline: Instant) -> Result<ClientWrapper, DbError> {
+        Ok(Object::take(get(&self.reads, deadline).await?))
+    }
+
     /// The shared connection whose turn it is.
     pub(crate) async fn shared(
         &self,
@@ -130,7 +135,7 @@ impl Pools {
             return Ok(shared);
         }
         let shared = Arc::new(Shared {
-            client: Object::take(get(&self.reads, deadline).await?),
+            client: self.single(deadline).await?,
             since: Instant::now(),
             lifetime: LIFETIME * rand::rng().random_range(JITTER_PERCENT) / 100,
         });

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::{join, join3};
-use kernel::{Call, Freshness, ReadMode, ReadWant, RegionTag, SystemError, Timestamp, Token};
+use kernel::{Call, Freshness, Read, ReadWant, RegionTag, SystemError, Timestamp, Token};
 use tokio::time::timeout_at;
 
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
     engine::{Engine, timeout_ms},
     metrics::Why,
     moment::{Given, Moment},
-    offices::OfficeHome,
     pool::Shared,
+    read_over::SEVERAL_OFFICES,
     verdict::Verdict,
     write::{RECONNECT_PAUSE_MS, pause, system_error},
 };
@@ -34,10 +34,6 @@ pub struct ReadSpec {
 }
 
 impl ReadSpec {
-    /// How old a read over several offices may be, unless the caller wants it otherwise
-    /// (`api-and-domain` section 5).
-    pub const SEVERAL_OFFICES: ReadMode = ReadMode::Bounded { max_ms: 10_000 };
-
     /// A read of reference data, which every region has: no home, no trip to another region.
     #[must_use]
     pub fn reference(operation: &'static str, want: ReadWant, snapshot: Option<Timestamp>) -> Self {
@@ -52,53 +48,35 @@ impl ReadSpec {
     /// A read over whatever offices there are.
     #[must_use]
     pub fn several(operation: &'static str, mut want: ReadWant) -> Self {
-        want.mode.get_or_insert(Self::SEVERAL_OFFICES);
+        want.mode.get_or_insert(SEVERAL_OFFICES);
         Self::reference(operation, want, None)
     }
-
-    /// A read of what these offices have; it has no home unless they share one.
-    #[must_use]
-    pub fn over(
-        operation: &'static str,
-        mut want: ReadWant,
-        snapshot: Option<Timestamp>,
-        offices: &[OfficeHome],
-    ) -> Self {
-        let (first, others) = match offices.split_first() {
-            Some((first, others)) => (Some(&first.region), others),
-            None => (None, offices),
-        };
-        if !others.is_empty() {
-            want.mode.get_or_insert(Self::SEVERAL_OFFICES);
-        }
-        let shared = first.filter(|home| others.iter().all(|other| other.region == **home));
-        Self {
-            operation,
-            want,
-            home: shared.cloned().unwrap_or_else(RegionTag::global),
-            snapshot,
-        }
-    }
-}
-
-/// What was read, and when.
-#[derive(Debug, Clone)]
-pub struct Read<T> {
-    /// What the closure gave.
-    pub value: T,
-    /// The database's time of the read: the snapshot of the walk that it begins.
-    pub at: Timestamp,
 }
 
 /// How the statements of a read hang together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+pub(crate) enum Shape {
     /// Each on its own.
     Single,
     /// A walk's page.
     Page,
     /// All from one moment.
     Snapshot,
+}
+
+/// What a read does with its connection. A trait, since a closure that holds another one by reference makes futures
+/// that are not `Send` for every lifetime, which handlers need.
+pub(crate) trait Work<T> {
+    async fn run(&self, session: &Session) -> Result<T, DbError>;
+}
+
+/// The work of a read over nothing in particular.
+struct Alone<W>(W);
+
+impl<T, W: AsyncFn(&Session) -> Result<T, DbError>> Work<T> for Alone<W> {
+    async fn run(&self, session: &Session) -> Result<T, DbError> {
+        (self.0)(session).await
+    }
 }
 
 /// A past read that the schema was too young for falls back to a strong one (hard case 16):
@@ -117,7 +95,8 @@ impl Db {
         spec: ReadSpec,
         work: impl AsyncFn(&Session) -> Result<T, DbError>,
     ) -> Result<Read<T>, SystemError> {
-        self.read_shaped(call, spec, Shape::Single, work).await
+        self.read_shaped(call, spec, Shape::Single, &Alone(work))
+            .await
     }
 
     /// As [`Db::read`], for a page of a list: with its first page the moment is fixed that all pages show. The
@@ -131,7 +110,8 @@ impl Db {
         spec: ReadSpec,
         work: impl AsyncFn(&Session) -> Result<T, DbError>,
     ) -> Result<Read<T>, SystemError> {
-        self.read_shaped(call, spec, Shape::Page, work).await
+        self.read_shaped(call, spec, Shape::Page, &Alone(work))
+            .await
     }
 
     /// Runs several reads that see one moment, in a read-only transaction of their own.
@@ -144,15 +124,16 @@ impl Db {
         spec: ReadSpec,
         work: impl AsyncFn(&Session) -> Result<T, DbError>,
     ) -> Result<Read<T>, SystemError> {
-        self.read_shaped(call, spec, Shape::Snapshot, work).await
+        self.read_shaped(call, spec, Shape::Snapshot, &Alone(work))
+            .await
     }
 
-    async fn read_shaped<T>(
+    pub(crate) async fn read_shaped<T>(
         &self,
         call: &Call,
         spec: ReadSpec,
         shape: Shape,
-        work: impl AsyncFn(&Session) -> Result<T, DbError>,
+        work: &impl Work<T>,
     ) -> Result<Read<T>, SystemError> {
         let started = Instant::now();
         let mut reading = Reading {
@@ -164,7 +145,7 @@ impl Db {
             replanned: false,
         };
         let result = loop {
-            let read = timeout_at(call.deadline().into(), reading.once(&work)).await;
+            let read = timeout_at(call.deadline().into(), reading.once(work)).await;
             match read.unwrap_or(Err(ReadError::Db(DbError::Timeout))) {
                 Ok(read) => break Ok(read),
                 Err(ReadError::Refused(error)) => break Err(error),
@@ -210,7 +191,7 @@ impl From<DbError> for ReadError {
 impl Reading<'_> {
     async fn once<T, W>(&self, work: &W) -> Result<Read<T>, ReadError>
     where
-        W: AsyncFn(&Session) -> Result<T, DbError>,
+        W: Work<T>,
     {
         let given = self.given().await?;
         let moment = match given.moment().map_err(ReadError::Refused)? {
@@ -250,7 +231,7 @@ impl Reading<'_> {
     /// On a shared connection: each statement is a transaction of its own.
     async fn alone<T, W>(&self, work: &W) -> Result<Read<T>, DbError>
     where
-        W: AsyncFn(&Session) -> Result<T, DbError>,
+        W: Work<T>,
     {
         let shared = self
             .db
@@ -265,10 +246,10 @@ impl Reading<'_> {
         let session = Session::shared(Arc::clone(&shared), self.call, remote);
         let begins_walk = self.shape == Shape::Page && self.spec.snapshot.is_none();
         let (value, asked) = if self.db.time().now().is_some() && !begins_walk {
-            (work(&session).await, None)
+            (work.run(&session).await, None)
         } else {
             // The sample is carried to the end of the work, wherever it was taken in between.
-            let (value, asked) = join(work(&session), self.db.time().ask(&session)).await;
+            let (value, asked) = join(work.run(&session), self.db.time().ask(&session)).await;
             (value, asked.ok())
         };
         watch.judge(value.as_ref().err());
@@ -277,7 +258,11 @@ impl Reading<'_> {
         let at = asked
             .filter(|_| begins_walk)
             .unwrap_or_else(|| self.db.time_bound());
-        Ok(Read { value: value?, at })
+        Ok(Read {
+            value: value?,
+            at,
+            unreachable: Vec::new(),
+        })
     }
 
     /// In a read-only transaction on a connection of its own.
@@ -288,14 +273,14 @@ impl Reading<'_> {
         work: &W,
     ) -> Result<Read<T>, DbError>
     where
-        W: AsyncFn(&Session) -> Result<T, DbError>,
+        W: Work<T>,
     {
         let lease = self.db.pools().lease(self.call.deadline()).await?;
         let remote = self.db.is_remote(&self.spec.home);
         let mut session = Session::leased(lease, self.call, remote);
         let begin = begin_read(given.engine, moment, self.call.remaining());
         let clock = self.clock(&session, given.engine, moment);
-        let (begun, value, at) = join3(session.batch(&begin), work(&session), clock).await;
+        let (begun, value, at) = join3(session.batch(&begin), work.run(&session), clock).await;
         if let Some(first) = session.failure() {
             return Err(first); // the connection is discarded, and its transaction with it
         }
@@ -305,6 +290,7 @@ impl Reading<'_> {
         Ok(Read {
             value: value?,
             at: at?,
+            unreachable: Vec::new(),
         })
     }
 
@@ -463,31 +449,6 @@ mod tests {
             ceil_to_ms("1795000000123000000").as_millis(),
             1_795_000_000_123
         );
-    }
-
-    #[test]
-    fn a_read_over_several_offices_may_be_ten_seconds_old() {
-        let home = |region: &str, office: &str| OfficeHome {
-            region: region.parse().unwrap(),
-            office: office.parse().unwrap(),
-        };
-        let (ber, par, nyc) = (home("eu1", "ber"), home("eu1", "par"), home("us1", "nyc"));
-        let bounded = Some(ReadMode::Bounded { max_ms: 10_000 });
-        for (offices, mode, region) in [
-            (vec![], None, "g"),
-            (vec![ber.clone()], None, "eu1"),
-            (vec![ber.clone(), par], bounded, "eu1"),
-            (vec![ber.clone(), nyc.clone()], bounded, "g"),
-        ] {
-            let spec = ReadSpec::over("list", ReadWant::default(), None, &offices);
-            assert_eq!((spec.want.mode, spec.home.as_str()), (mode, region));
-        }
-        let strong = ReadWant {
-            mode: Some(ReadMode::Strong),
-            ..ReadWant::default()
-        };
-        let spec = ReadSpec::over("list", strong, None, &[ber, nyc]);
-        assert_eq!(spec.want.mode, Some(ReadMode::Strong));
     }
 
     #[test]

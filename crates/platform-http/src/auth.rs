@@ -25,6 +25,7 @@ use crate::{
     error::{ApiError, token_unknown},
     exchange::{Credentials, Exchange},
     headers,
+    paging::AllowPartial,
     problem::{self, Problem},
     query,
     service::Shared,
@@ -244,13 +245,14 @@ fn authenticated(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {
 /// The checks that follow the scope and mean the same on every route: parameters' names, then headers.
 fn check_request(parts: &Parts, exchange: &Exchange) -> Result<ReadWant, Problem> {
     let operation = exchange.notes().operation.clone();
-    let want = match operation {
+    let mut want = match operation {
         Some(operation) => {
             query::refuse_unknown(parts.uri.query(), &operation.query)?;
             headers::common(parts, &operation.produces)?
         }
         None => headers::common(parts, &["application/json"])?,
     };
+    want.whole = AllowPartial::is_refused(parts.uri.query());
     if let Some(token) = want.token {
         // One slightly ahead is fine: it is served strong (`hard-cases` 14).
         let slack =

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
 use http::header;
-use kernel::{Common, Invalid, OpError, SystemError};
+use kernel::{Common, Invalid, OpError, RegionTag, SystemError};
 
 use crate::problem::{self, Effect, Problem, ToProblem};
 
@@ -168,6 +168,7 @@ fn of_system(error: &SystemError) -> Problem {
         )
         .retry_after_ms(1000)
         .with_alternatives(),
+        SystemError::RegionsUnreachable { regions } => regions_unreachable(regions),
         SystemError::DeadlineExceeded => deadline_exceeded(),
         SystemError::TokenUnknown => token_unknown(),
         SystemError::CursorExpired => Problem::new(
@@ -185,6 +186,21 @@ pub(crate) fn outcome_unknown() -> Problem {
     )
     .retry_after_ms(1000)
     .effect(Effect::Unknown { attempt_at: None })
+}
+
+fn regions_unreachable(regions: &[RegionTag]) -> Problem {
+    let names: Vec<&str> = regions.iter().map(RegionTag::as_str).collect();
+    let unreachable: Vec<String> = regions.iter().map(RegionTag::resource).collect();
+    Problem::new(
+        &problem::REGION_UNAVAILABLE,
+        format!(
+            "No answer from what is kept in {}. Nothing was changed; send it again.",
+            names.join(", ")
+        ),
+    )
+    .with("unreachable", unreachable)
+    .retry_after_ms(1000)
+    .with_alternatives()
 }
 
 pub(crate) fn deadline_exceeded() -> Problem {
@@ -226,7 +242,7 @@ fn log(error: &SystemError) {
         SystemError::OutcomeUnknown { attempt_at, .. } => {
             tracing::error!(error = %causes, %attempt_at, "request.outcome_unknown");
         }
-        SystemError::Unavailable { .. } => {
+        SystemError::Unavailable { .. } | SystemError::RegionsUnreachable { .. } => {
             tracing::warn!(error = %causes, "request.unavailable");
         }
         SystemError::Contended | SystemError::DeadlineExceeded => {

@@ -97,6 +97,7 @@ pub(crate) fn read_want(headers: &HeaderMap) -> Result<ReadWant, Problem> {
         mode,
         token,
         no_cache,
+        whole: false, // said by the query
     })
 }
 

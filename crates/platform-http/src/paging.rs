@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
-use kernel::{Order, PageRequest, Position, RegionTag, Timestamp};
+use kernel::{Order, PageRequest, Position, Read, RegionTag, Timestamp};
 use serde::Serialize;
 use utoipa::{
     IntoParams, ToSchema,
@@ -33,8 +33,6 @@ const WALK_MAX_MS: u64 = 3_600_000;
 pub struct Paging {
     /// What storage is asked for.
     pub request: PageRequest,
-    /// Whether a list over several offices may miss those of a region that cannot be reached.
-    pub allow_partial: bool,
     filters: [u8; 8],
 }
 
@@ -64,7 +62,7 @@ impl Paging {
             value
         };
         let (limit, order) = (value("limit"), value("order"));
-        let (cursor, partial) = (value("cursor"), value("allow_partial"));
+        let (cursor, partial) = (value("cursor"), value(AllowPartial::NAME));
         let mut refuse = |name: &str, code: &str, detail: &str| {
             if !errors.iter().any(|error| error.parameter == name) {
                 errors.push(ParameterError::new(name, code, detail));
@@ -84,8 +82,8 @@ impl Paging {
                 Order::Desc
             }
         };
-        if !matches!(partial, None | Some("true" | "false")) {
-            refuse("allow_partial", "type", "must be true or false");
+        if !AllowPartial::is_readable(partial) {
+            refuse(AllowPartial::NAME, "type", AllowPartial::RULE);
         }
         let cursor = cursor.map(Cursor::decode);
         if matches!(cursor, Some(None)) {
@@ -104,27 +102,22 @@ impl Paging {
             },
             Some(cursor) => cursor.check(filters, now)?.into_request(limit, order),
         };
-        Ok(Self {
-            request,
-            allow_partial: partial != Some("false"),
-            filters,
-        })
+        Ok(Self { request, filters })
     }
 
-    /// The page: `rows` as storage gave them (one more than `limit` when there is a next page), `at` the moment that
-    /// they were read at, `position` of a row for the cursor.
+    /// The page: the rows read (one more than `limit` when there is a next page), `position` of a row for the cursor.
     pub fn page<R, T>(
         &self,
-        mut rows: Vec<R>,
-        at: Timestamp,
+        read: Read<Vec<R>>,
         position: impl Fn(&R) -> Position,
         view: impl FnMut(R) -> T,
     ) -> Listed<T> {
+        let mut rows = read.value;
         let limit = usize::from(self.request.limit);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more).map(position);
-        let snapshot = self.request.snapshot.unwrap_or(at);
+        let snapshot = self.request.snapshot.unwrap_or(read.at);
         let next_cursor = last.map(|after| {
             Cursor {
                 filters: self.filters,
@@ -136,7 +129,7 @@ impl Paging {
         Listed {
             data: rows.into_iter().map(view).collect(),
             next_cursor,
-            unreachable: Vec::new(),
+            unreachable: read.unreachable.iter().map(RegionTag::resource).collect(),
         }
     }
 }
@@ -168,29 +161,6 @@ impl<T> Listed<T> {
             next_cursor: None,
             unreachable: Vec::new(),
         }
-    }
-
-    /// Names the regions that could not be asked.
-    ///
-    /// # Errors
-    /// `region_unavailable` if there are some and the client does not allow a partial list.
-    pub fn missing(mut self, regions: &[RegionTag], allow_partial: bool) -> Result<Self, ApiError> {
-        if !regions.is_empty() && !allow_partial {
-            let names: Vec<&str> = regions.iter().map(RegionTag::as_str).collect();
-            let detail = format!(
-                "No answer from {}; a partial list was not allowed.",
-                names.join(", ")
-            );
-            return Err(Problem::new(&problem::REGION_UNAVAILABLE, detail)
-                .retry_after_ms(1000)
-                .with_alternatives()
-                .into());
-        }
-        self.unreachable = regions
-            .iter()
-            .map(|region| format!("regions/{region}"))
-            .collect();
-        Ok(self)
     }
 }
 
@@ -264,18 +234,64 @@ impl Cursor {
     }
 }
 
+/// `allow_partial` of what is no list but spans several offices too: reports. [`Paging`] has it already. An argument of
+/// the handler, so that it is checked, and named in `params(…)`; what it says reaches the database in `caller.want`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowPartial;
+
+impl AllowPartial {
+    const NAME: &str = "allow_partial";
+    const RULE: &str = "must be true or false";
+
+    /// Whether a query says that nothing may be missing.
+    pub(crate) fn is_refused(raw: Option<&str>) -> bool {
+        let pairs = query::decode(raw).unwrap_or_default();
+        pairs
+            .iter()
+            .any(|(name, value)| name == Self::NAME && value == "false")
+    }
+
+    fn is_readable(value: Option<&str>) -> bool {
+        matches!(value, None | Some("true" | "false"))
+    }
+
+    fn parameter() -> Parameter {
+        parameter(
+            Self::NAME,
+            of(Type::Boolean).default(Some(true.into())),
+            "Whether the answer may miss what is in regions that cannot be reached, which `unreachable` names. \
+             `false`: 503 instead.",
+        )
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AllowPartial {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let pairs = query::decode(parts.uri.query()).map_err(Problem::invalid_parameters)?;
+        let mut values = pairs.iter().filter(|(name, _)| name == Self::NAME);
+        let value = values.next().map(|(_, value)| value.as_str());
+        if values.next().is_some() {
+            let problem =
+                Problem::invalid_parameter(Self::NAME, "repeated", "is sent more than once");
+            return Err(problem.into());
+        }
+        if !Self::is_readable(value) {
+            return Err(Problem::invalid_parameter(Self::NAME, "type", Self::RULE).into());
+        }
+        Ok(Self)
+    }
+}
+
+impl IntoParams for AllowPartial {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![Self::parameter()]
+    }
+}
+
 impl IntoParams for Paging {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let parameter = |name: &str, kind: ObjectBuilder, description: &str| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Query)
-                .required(Required::False)
-                .schema(Some(kind))
-                .description(Some(description))
-                .build()
-        };
-        let of = |kind: Type| ObjectBuilder::new().schema_type(SchemaType::new(kind));
         vec![
             parameter(
                 "limit",
@@ -296,14 +312,23 @@ impl IntoParams for Paging {
                     .default(Some("desc".into())),
                 "Direction on `created_at`, then id.",
             ),
-            parameter(
-                "allow_partial",
-                of(Type::Boolean).default(Some(true.into())),
-                "Whether the list may miss what is in regions that cannot be reached, which `unreachable` names. \
-                 `false`: 503 instead.",
-            ),
+            AllowPartial::parameter(),
         ]
     }
+}
+
+fn parameter(name: &str, kind: ObjectBuilder, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .schema(Some(kind))
+        .description(Some(description))
+        .build()
+}
+
+fn of(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::new(kind))
 }
 
 #[cfg(test)]

@@ -392,7 +392,7 @@ async fn run_patiently_on(client: &tokio_postgres::Client, sql: &str) {
     .await;
 }
 
-fn pool(url: &str) -> Pool {
+pub(crate) fn pool(url: &str) -> Pool {
     let config = Config::from_str(url).unwrap_or_else(|error| panic!("{url}: {error}"));
     Pool::builder(Manager::new(config, NoTls))
         .max_size(2)

@@ -8,10 +8,12 @@ pub mod app;
 mod call;
 pub mod db;
 pub mod proxy;
+mod region;
 pub mod server;
 
 pub use app::{Answer, TestApp};
 pub use call::{call, call_with_budget, eventually, intent};
 pub use db::TestDb;
 pub use proxy::Proxy;
+pub use region::HungRegion;
 pub use server::Server;

@@ -66,8 +66,7 @@ pub(super) async fn list_accounts(
     let filter = (query.created_from, query.created_to, paging.request.clone());
     let read = read_accounts::list_accounts(&app, &caller.call, spec, filter).await?;
     Ok(paging.page(
-        read.value,
-        read.at,
+        read,
         |account| Position {
             created_at: account.created_at,
             id: account.code.to_string(),

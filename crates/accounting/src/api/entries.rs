@@ -84,8 +84,7 @@ pub(super) async fn list_journal_entries(
     let (listed, as_of) =
         read::list_journal_entries(&app, who, wanted, paging.request.clone()).await?;
     let listed = paging.page(
-        listed.value,
-        listed.at,
+        listed,
         |entry| Position {
             created_at: entry.recorded_at,
             id: entry.id.uuid().to_string(),

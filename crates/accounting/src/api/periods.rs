@@ -61,8 +61,7 @@ pub(super) async fn list_periods(
     let who = (&caller.call, &*caller.principal, caller.want);
     let listed = read::list_periods(&app, who, wanted, paging.request.clone()).await?;
     Ok(paging.page(
-        listed.value,
-        listed.at,
+        listed,
         |period| Position {
             created_at: period.created_at,
             id: periods::position(period.month, &period.office),

@@ -4,7 +4,7 @@ use kernel::{
     AccountCode, Call, Common, Date, OfficeCode, OpError, PageRequest, Principal, ReadWant,
     Timestamp, id::EntryId,
 };
-use platform_db::{AsOf, Never, Read, ReadSpec, Session};
+use platform_db::{AsOf, Never, Read, ReadOver, ReadSpec, Session, offices::OfficeHome};
 
 use super::read_accounts::known_account;
 use crate::{
@@ -62,9 +62,8 @@ pub(crate) async fn list_journal_entries(
     let offices = app.directory.shown(call, principal, wanted.offices).await?;
     known_account(app, call, wanted.account.as_ref()).await?;
     let as_of = app.db.as_of(call, wanted.as_of).await?;
-    let spec = ReadSpec::over("list_journal_entries", want, page.snapshot, &offices);
+    let over = ReadOver::new("list_journal_entries", want, page.snapshot, offices);
     let filter = EntryFilter {
-        offices,
         account: wanted.account,
         effective_from: wanted.effective_from,
         effective_to: wanted.effective_to,
@@ -74,9 +73,13 @@ pub(crate) async fn list_journal_entries(
     };
     let read = app
         .db
-        .read_page(call, spec, async move |session: &Session| {
-            journal::page(session, &filter, &page).await
-        })
+        .read_page_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                journal::page(session, offices, &filter, &page).await
+            },
+        )
         .await?;
     Ok((read, as_of))
 }

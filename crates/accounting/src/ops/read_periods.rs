@@ -1,7 +1,7 @@
 //! Reads of the months.
 
 use kernel::{Call, OfficeCode, OpError, PageRequest, Principal, ReadWant, Timestamp};
-use platform_db::{Never, Read, ReadSpec, Session};
+use platform_db::{Never, Read, ReadOver, Session, offices::OfficeHome};
 
 use crate::{
     App,
@@ -25,18 +25,21 @@ pub(crate) async fn list_periods(
     page: PageRequest,
 ) -> Result<Read<Vec<Period>>, OpError<Never>> {
     let offices = app.directory.shown(call, principal, wanted.offices).await?;
-    let spec = ReadSpec::over("list_periods", want, page.snapshot, &offices);
+    let over = ReadOver::new("list_periods", want, page.snapshot, offices);
     let filter = PeriodFilter {
-        offices,
         status: wanted.status,
         created_from: wanted.created_from,
         created_to: wanted.created_to,
     };
     let read = app
         .db
-        .read_page(call, spec, async move |session: &Session| {
-            periods::page(session, &filter, &page).await
-        })
+        .read_page_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                periods::page(session, offices, &filter, &page).await
+            },
+        )
         .await?;
     Ok(read)
 }

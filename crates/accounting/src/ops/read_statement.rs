@@ -5,7 +5,7 @@ use kernel::{
     money::OutOfRange,
 };
 use platform_db::{
-    DbError, ReadSpec, Session,
+    DbError, ReadOver, ReadSpec, Session,
     offices::{self, Office, OfficeHome},
 };
 
@@ -70,13 +70,17 @@ pub(crate) async fn get_account_statement(
         return Err(Common::OfficeForbidden { office }.into());
     }
     let as_of = app.db.as_of(call, wanted.span.as_of).await.map_err(widen)?;
-    let spec = ReadSpec::over("get_account_statement", want, None, &homes);
+    let over = ReadOver::new("get_account_statement", want, None, homes);
     let question = wanted.clone();
     let read = app
         .db
-        .read_snapshot(call, spec, async move |session: &Session| {
-            find(session, &homes, &question).await
-        })
+        .read_snapshot_over(
+            call,
+            over,
+            async move |session: &Session, homes: &[OfficeHome]| {
+                find(session, homes, &question).await
+            },
+        )
         .await?;
     let Some(found) = read.value else {
         let what = format!("account {}", wanted.account);

@@ -181,7 +181,6 @@ pub(super) const STATEMENTS: &[&str] = &[
 /// Which entries a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct EntryFilter {
-    pub(crate) offices: Vec<OfficeHome>,
     /// With a posting that debits or credits it.
     pub(crate) account: Option<AccountCode>,
     pub(crate) effective_from: Option<Date>,
@@ -256,10 +255,11 @@ pub(crate) async fn office(
 
 pub(crate) async fn page(
     session: &Session,
+    offices: &[OfficeHome],
     filter: &EntryFilter,
     page: &PageRequest,
 ) -> Result<Vec<Entry>, DbError> {
-    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (regions, offices) = OfficeHome::columns(offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
     let until = filter.as_of.unwrap_or(PageRequest::END);
     let to = to.min(until);

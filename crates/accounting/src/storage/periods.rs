@@ -53,7 +53,6 @@ pub(super) const STATEMENTS: &[&str] = &[STATUSES, LOCK, INSERT, UPDATE, PAGE_DE
 /// Which periods a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct PeriodFilter {
-    pub(crate) offices: Vec<OfficeHome>,
     pub(crate) status: Option<PeriodStatus>,
     /// Made at this time or later.
     pub(crate) created_from: Option<Timestamp>,
@@ -127,6 +126,7 @@ pub(crate) async fn update(session: &Session, period: &Period) -> Result<u64, Db
 
 pub(crate) async fn page(
     session: &Session,
+    offices: &[OfficeHome],
     filter: &PeriodFilter,
     page: &PageRequest,
 ) -> Result<Vec<Period>, DbError> {
@@ -134,7 +134,7 @@ pub(crate) async fn page(
         Order::Desc => PAGE_DESC,
         Order::Asc => PAGE_ASC,
     };
-    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (regions, offices) = OfficeHome::columns(offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
     let (time, position) = page.start();
     let (month, office) = position.split_once(' ').unwrap_or((position, ""));

@@ -2,7 +2,7 @@
 
 use accounting::reports::{self, TrialBalanceRow};
 use kernel::{Clock, CurrencyCode, Date, RegionTag, Timestamp};
-use platform_db::{ReadSpec, Session, offices::OfficeHome};
+use platform_db::{ReadOver, Session, offices::OfficeHome};
 use serde_json::json;
 use testkit::call;
 
@@ -38,12 +38,16 @@ pub(crate) async fn trial_balance(
     as_of: Option<Timestamp>,
 ) -> Vec<TrialBalanceRow> {
     let homes: Vec<OfficeHome> = offices().into_iter().map(|(home, _)| home).collect();
-    let spec = ReadSpec::over("trial_balance", kernel::ReadWant::default(), None, &homes);
+    let over = ReadOver::new("trial_balance", kernel::ReadWant::default(), None, homes);
     let read = world.db.db();
     let read = read
-        .read_snapshot(&call("eu1"), spec, async move |session: &Session| {
-            reports::trial_balance(session, &homes, from, to, as_of).await
-        })
+        .read_snapshot_over(
+            &call("eu1"),
+            over,
+            async move |session: &Session, homes: &[OfficeHome]| {
+                reports::trial_balance(session, homes, from, to, as_of).await
+            },
+        )
         .await;
     let read = read.unwrap_or_else(|error| panic!("{error:?}"));
     read.value.rows().unwrap_or_else(|error| panic!("{error}"))
@@ -110,11 +114,15 @@ async fn the_balance_of_an_account_is_given_per_office() {
     posted(&app, entry("5900", "1000", 30, "2026-02-10")).await;
     for as_of in [None, Some(Clock::System.now())] {
         let homes: Vec<OfficeHome> = offices().into_iter().map(|(home, _)| home).collect();
-        let spec = ReadSpec::over("balance", kernel::ReadWant::default(), None, &homes);
+        let over = ReadOver::new("balance", kernel::ReadWant::default(), None, homes);
         let (db, call) = (world.db.db(), call("eu1"));
-        let read = db.read(&call, spec, async move |session: &Session| {
-            reports::balance_of(session, &homes, &"1000".parse().unwrap(), as_of).await
-        });
+        let read = db.read_over(
+            &call,
+            over,
+            async move |session: &Session, homes: &[OfficeHome]| {
+                reports::balance_of(session, homes, &"1000".parse().unwrap(), as_of).await
+            },
+        );
         let found = read.await.unwrap().value;
         assert_eq!(found.len(), 1);
         assert_eq!(
@@ -131,11 +139,15 @@ async fn postings_that_break_the_first_invariant_are_found() {
     let check = async || {
         let offices = offices();
         let homes: Vec<OfficeHome> = offices.iter().map(|(home, _)| home.clone()).collect();
-        let spec = ReadSpec::over("integrity", kernel::ReadWant::default(), None, &homes);
+        let over = ReadOver::new("integrity", kernel::ReadWant::default(), None, homes);
         let (db, call) = (world.db.db(), call("eu1"));
-        let read = db.read(&call, spec, async move |session: &Session| {
-            reports::check_postings(session, &offices).await
-        });
+        let read = db.read_over(
+            &call,
+            over,
+            async move |session: &Session, _: &[OfficeHome]| {
+                reports::check_postings(session, &offices).await
+            },
+        );
         read.await.unwrap().value
     };
     let mut made = Vec::new();

@@ -79,8 +79,7 @@ pub(super) async fn list_offices(
     let page = (filter, paging.request.clone());
     let read = read_offices::list_offices(&app.db, &caller.call, spec, page).await?;
     Ok(paging.page(
-        read.value,
-        read.at,
+        read,
         |office| Position {
             created_at: office.created_at,
             id: office.code.to_string(),

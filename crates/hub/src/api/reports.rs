@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use kernel::{Date, OfficeCode, Timestamp};
-use platform_http::{ApiError, Can, Format, Params, Problem, Report, permission::ReportsRead};
+use platform_http::{
+    AllowPartial, ApiError, Can, Format, Params, Problem, Report, permission::ReportsRead,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -28,13 +30,6 @@ pub(super) struct TrialBalanceQuery {
     /// What had been recorded up to this moment.
     #[param(value_type = Option<String>, format = DateTime)]
     as_of: Option<Timestamp>,
-    /// Whether the report may miss regions that cannot be reached, which `unreachable` names. `false`: 503 instead.
-    #[param(default = true)]
-    #[expect(
-        dead_code,
-        reason = "one database holds every region: a report that answers misses none"
-    )]
-    allow_partial: Option<bool>,
 }
 
 /// What a stock valuation shows.
@@ -47,13 +42,6 @@ pub(super) struct StockValuationQuery {
     /// What had been recorded up to this moment.
     #[param(value_type = Option<String>, format = DateTime)]
     as_of: Option<Timestamp>,
-    /// Whether the report may miss regions that cannot be reached, which `unreachable` names. `false`: 503 instead.
-    #[param(default = true)]
-    #[expect(
-        dead_code,
-        reason = "one database holds every region: a report that answers misses none"
-    )]
-    allow_partial: Option<bool>,
 }
 
 /// What is checked.
@@ -63,18 +51,11 @@ pub(super) struct IntegrityQuery {
     /// Only these offices, as a comma list.
     #[param(value_type = Option<String>, example = "ber,nyc")]
     office: Option<Vec<OfficeCode>>,
-    /// Whether the report may miss regions that cannot be reached, which `unreachable` names. `false`: 503 instead.
-    #[param(default = true)]
-    #[expect(
-        dead_code,
-        reason = "one database holds every region: a report that answers misses none"
-    )]
-    allow_partial: Option<bool>,
 }
 
 /// Adds up the books, per account.
 #[utoipa::path(get, path = "/v1/reports/trial-balance", operation_id = "get_trial_balance", tag = "reports",
-    params(TrialBalanceQuery),
+    params(TrialBalanceQuery, AllowPartial),
     responses(
         (status = 200, description = "The trial balance.",
             content((TrialBalance = "application/json"), (String = "text/csv"))),
@@ -85,6 +66,7 @@ pub(super) async fn get_trial_balance(
     State(app): State<App>,
     caller: Can<ReportsRead>,
     Params(query): Params<TrialBalanceQuery>,
+    _: AllowPartial,
     format: Format,
 ) -> Result<Report<TrialBalance>, ApiError> {
     if query.from.zip(query.to).is_some_and(|(from, to)| from > to) {
@@ -103,7 +85,7 @@ pub(super) async fn get_trial_balance(
 
 /// Says what the stock is worth, place by place, beside the books.
 #[utoipa::path(get, path = "/v1/reports/stock-valuation", operation_id = "get_stock_valuation", tag = "reports",
-    params(StockValuationQuery),
+    params(StockValuationQuery, AllowPartial),
     responses(
         (status = 200, description = "The valuation.",
             content((StockValuation = "application/json"), (String = "text/csv"))),
@@ -114,6 +96,7 @@ pub(super) async fn get_stock_valuation(
     State(app): State<App>,
     caller: Can<ReportsRead>,
     Params(query): Params<StockValuationQuery>,
+    _: AllowPartial,
     format: Format,
 ) -> Result<Report<StockValuation>, ApiError> {
     let shown = app
@@ -129,7 +112,7 @@ pub(super) async fn get_stock_valuation(
 
 /// Checks what must always hold between stock and books, at one moment.
 #[utoipa::path(get, path = "/v1/reports/integrity", operation_id = "check_integrity", tag = "reports",
-    params(IntegrityQuery),
+    params(IntegrityQuery, AllowPartial),
     responses((status = 200, description = "What holds, and what does not.",
         content((Integrity = "application/json"), (String = "text/csv")))),
     security(("bearer" = ["reports:read"])))]
@@ -137,6 +120,7 @@ pub(super) async fn check_integrity(
     State(app): State<App>,
     caller: Can<ReportsRead>,
     Params(query): Params<IntegrityQuery>,
+    _: AllowPartial,
     format: Format,
 ) -> Result<Report<Integrity>, ApiError> {
     let shown = app

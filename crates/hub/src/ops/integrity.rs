@@ -5,9 +5,9 @@ use accounting::{
     reports::{AccountBalance, UnsoundPostings},
 };
 use futures_util::try_join;
-use kernel::{AccountCode, Call, CurrencyCode, ReadWant, SystemError};
+use kernel::{AccountCode, Call, CurrencyCode, ReadWant, RegionTag, SystemError};
 use platform_db::{
-    Db, DbError, ReadSpec, Session,
+    Db, DbError, ReadOver, Session,
     offices::{self, OfficeHome},
 };
 use warehouse::reports::{OfficeValue, UnsoundLevels};
@@ -25,15 +25,25 @@ pub(crate) async fn check_integrity(
     want: ReadWant,
     offices: Vec<OfficeHome>,
 ) -> Result<Integrity, SystemError> {
-    let spec = ReadSpec::over("check_integrity", want, None, &offices);
+    let over = ReadOver::new("check_integrity", want, None, offices);
     let read = db
-        .read_snapshot(call, spec, async move |session: &Session| {
-            check(session, &offices).await
-        })
+        .read_snapshot_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| check(session, offices).await,
+        )
         .await?;
+    let mut invariants = read.value;
+    if !read.unreachable.is_empty() {
+        for invariant in &mut invariants {
+            if invariant.status == InvariantStatus::Pass {
+                invariant.status = InvariantStatus::Unknown; // of the rest nobody knows
+            }
+        }
+    }
     Ok(Integrity {
-        invariants: read.value,
-        unreachable: Vec::new(),
+        invariants,
+        unreachable: read.unreachable.iter().map(RegionTag::resource).collect(),
     })
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use accounting::{ledger::chart, reports::AccountBalance};
 use futures_util::try_join;
-use kernel::{AmountMinor, Call, CurrencyCode, OfficeCode, OpError, ReadWant, money::OutOfRange};
-use platform_db::{AsOf, Db, ReadSpec, Session, offices::OfficeHome};
+use kernel::{
+    AmountMinor, Call, CurrencyCode, OfficeCode, OpError, ReadWant, RegionTag, money::OutOfRange,
+};
+use platform_db::{AsOf, Db, Read, ReadOver, Session, offices::OfficeHome};
 use warehouse::reports::{OfficeValue, Valued};
 
 use super::reports::ReportError;
@@ -19,29 +21,31 @@ pub(crate) async fn get_stock_valuation(
     offices: Vec<OfficeHome>,
     as_of: Option<AsOf>,
 ) -> Result<StockValuation, OpError<ReportError>> {
-    let spec = ReadSpec::over("get_stock_valuation", want, None, &offices);
+    let over = ReadOver::new("get_stock_valuation", want, None, offices);
     let at = as_of.map(|as_of| as_of.at);
     let inventory = chart::inventory();
     let read = db
-        .read_snapshot(call, spec, async move |session: &Session| {
-            try_join!(
-                warehouse::reports::valuation(session, &offices, at),
-                warehouse::reports::values_by_office(session, &offices, at),
-                accounting::reports::balance_of(session, &offices, &inventory, at),
-            )
-        })
+        .read_snapshot_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                try_join!(
+                    warehouse::reports::valuation(session, offices, at),
+                    warehouse::reports::values_by_office(session, offices, at),
+                    accounting::reports::balance_of(session, offices, &inventory, at),
+                )
+            },
+        )
         .await?;
-    let (levels, values, balances) = read.value;
-    let report = report(levels, values, balances, as_of.map(|as_of| as_of.is_final));
+    let report = report(read, as_of.map(|as_of| as_of.is_final));
     report.map_err(|OutOfRange| OpError::Refused(ReportError::OutOfRange))
 }
 
 fn report(
-    levels: Vec<Valued>,
-    values: Vec<OfficeValue>,
-    balances: Vec<AccountBalance>,
+    read: Read<(Vec<Valued>, Vec<OfficeValue>, Vec<AccountBalance>)>,
     is_final: Option<bool>,
 ) -> Result<StockValuation, OutOfRange> {
+    let (levels, values, balances) = read.value;
     let data = levels.into_iter().map(StockValue::from).collect();
     let offices = beside(values, balances).into_iter();
     let offices = offices.map(|((office, currency), (value, balance))| {
@@ -55,7 +59,7 @@ fn report(
     Ok(StockValuation {
         data,
         offices: offices.collect::<Result<_, _>>()?,
-        unreachable: Vec::new(),
+        unreachable: read.unreachable.iter().map(RegionTag::resource).collect(),
         is_final,
     })
 }

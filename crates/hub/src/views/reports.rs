@@ -2,7 +2,7 @@
 
 use accounting::reports::TrialBalanceRow;
 use kernel::{
-    AccountCode, AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity,
+    AccountCode, AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity, RegionTag,
     id::{EntryId, ItemId, LevelId, PostingId},
     money::OutOfRange,
 };
@@ -61,6 +61,7 @@ impl TrialBalance {
     /// Adds the lines up, per currency.
     pub(crate) fn of(
         rows: Vec<TrialBalanceRow>,
+        unreachable: &[RegionTag],
         is_final: Option<bool>,
     ) -> Result<Self, OutOfRange> {
         let mut sums = std::collections::BTreeMap::<CurrencyCode, (i128, i128)>::new();
@@ -79,7 +80,7 @@ impl TrialBalance {
         Ok(Self {
             totals: totals.collect::<Result<_, _>>()?,
             data: rows.into_iter().map(TrialBalanceLine::from).collect(),
-            unreachable: Vec::new(),
+            unreachable: unreachable.iter().map(RegionTag::resource).collect(),
             is_final,
         })
     }
@@ -251,6 +252,8 @@ pub(crate) enum InvariantStatus {
     Pass,
     /// It does not.
     Fail,
+    /// It does where that could be seen, but a region could not be asked.
+    Unknown,
 }
 
 impl InvariantStatus {
@@ -258,6 +261,7 @@ impl InvariantStatus {
         match self {
             Self::Pass => "pass",
             Self::Fail => "fail",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -15,4 +15,5 @@ mod rows;
 mod search;
 mod statements;
 mod template;
+mod unreachable;
 mod writes;

@@ -44,6 +44,14 @@ fn limits_are_coerced_or_refused() {
     assert_eq!(errors.as_array().unwrap().len(), 3);
 }
 
+fn seen<R>(value: Vec<R>, at: Timestamp) -> Read<Vec<R>> {
+    Read {
+        value,
+        at,
+        unreachable: Vec::new(),
+    }
+}
+
 /// Walks `count` rows and returns what was seen, page by page.
 fn walk(count: u16, limit: u16, order: &str) -> Vec<Vec<u16>> {
     let (mut pages, mut cursor) = (Vec::new(), String::new());
@@ -59,8 +67,7 @@ fn walk(count: u16, limit: u16, order: &str) -> Vec<Vec<u16>> {
             .collect();
         let at = NOW.minus(Duration::from_secs(u64::from(count))); // only the first page's counts
         let page = paging.page(
-            rows,
-            at,
+            seen(rows, at),
             |row| Position {
                 created_at: NOW,
                 id: row.to_string(),
@@ -82,8 +89,7 @@ fn walk(count: u16, limit: u16, order: &str) -> Vec<Vec<u16>> {
 fn a_cursor_is_good_for_its_list_only() {
     let first = read("office=ber").unwrap();
     let page = first.page(
-        vec![0; 51],
-        NOW,
+        seen(vec![0; 51], NOW),
         |_| Position {
             created_at: NOW,
             id: "x".into(),
@@ -115,8 +121,7 @@ fn a_cursor_expires_after_an_hour() {
         let paging = read("").unwrap();
         let at = NOW.minus(age);
         let page = paging.page(
-            vec![0; 51],
-            at,
+            seen(vec![0; 51], at),
             |_| Position {
                 created_at: NOW,
                 id: "x".into(),
@@ -134,22 +139,33 @@ fn a_cursor_expires_after_an_hour() {
 }
 
 #[test]
-fn gaps_are_named_or_refused() {
-    let list = || Listed::whole(vec![1]);
-    let ap1: RegionTag = "ap1".parse().unwrap();
-    assert_eq!(
-        list().missing(&[], false).unwrap().unreachable,
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        list()
-            .missing(std::slice::from_ref(&ap1), true)
-            .unwrap()
-            .unreachable,
-        ["regions/ap1"]
-    );
-    let refused = list().missing(&[ap1], false).unwrap_err();
-    assert_eq!(refused.problem().kind().code, "region_unavailable");
+fn gaps_are_named() {
+    let page = |unreachable: &[&str]| {
+        let found = Read {
+            unreachable: unreachable
+                .iter()
+                .map(|region| region.parse().unwrap())
+                .collect(),
+            ..seen(vec![1], NOW)
+        };
+        let position = |row: &i32| Position {
+            created_at: NOW,
+            id: row.to_string(),
+        };
+        read("").unwrap().page(found, position, |row| row)
+    };
+    assert_eq!(page(&[]).unreachable, Vec::<String>::new());
+    assert_eq!(page(&["ap1"]).unreachable, ["regions/ap1"]);
+}
+
+#[test]
+fn only_false_asks_for_all_or_nothing() {
+    assert!(AllowPartial::is_refused(Some(
+        "office=ber&allow_partial=false"
+    )));
+    for other in [None, Some("allow_partial=true"), Some("allow_partial=no")] {
+        assert!(!AllowPartial::is_refused(other), "{other:?}");
+    }
 }
 
 proptest! {

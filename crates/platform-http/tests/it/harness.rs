@@ -18,7 +18,7 @@ use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
 use http_body_util::BodyExt as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kernel::{
-    Clock, Common, Freshness, OfficeCode, OpError, Position, RegionTag, Reply, SystemError,
+    Clock, Common, Freshness, OfficeCode, OpError, Position, Read, RegionTag, Reply, SystemError,
     Timestamp, Token,
 };
 use platform_http::{
@@ -136,9 +136,13 @@ async fn list_things(
         .take(usize::from(paging.request.limit) + 1)
         .collect();
     let at = Clock::System.now();
-    Ok(paging.page(
-        rows,
+    let read = Read {
+        value: rows,
         at,
+        unreachable: Vec::new(),
+    };
+    Ok(paging.page(
+        read,
         |row| Position {
             created_at: at,
             id: row.to_string(),

@@ -63,8 +63,7 @@ pub(super) async fn list_customers(
     let who = (&caller.call, &*caller.principal, caller.want);
     let listed = read::list_customers(&app, who, wanted, paging.request.clone()).await?;
     Ok(paging.page(
-        listed.value,
-        listed.at,
+        listed,
         |customer| Position {
             created_at: customer.created_at,
             id: customer.id.uuid().to_string(),

@@ -4,7 +4,7 @@ use kernel::{
     Call, Common, OfficeCode, OpError, PageRequest, Principal, ReadWant, Reply, SystemError,
     Timestamp, id::CustomerId,
 };
-use platform_db::{Never, Read, ReadSpec, Session, offices::OfficeHome};
+use platform_db::{Never, Read, ReadOver, ReadSpec, Session, offices::OfficeHome};
 
 use crate::{
     App,
@@ -41,9 +41,8 @@ pub(crate) async fn list_customers(
     page: PageRequest,
 ) -> Result<Read<Vec<Customer>>, OpError<Never>> {
     let offices = app.directory.shown(call, principal, wanted.offices).await?;
-    let spec = ReadSpec::over("list_customers", want, page.snapshot, &offices);
+    let over = ReadOver::new("list_customers", want, page.snapshot, offices);
     let filter = CustomerFilter {
-        offices,
         status: wanted.status,
         email: wanted.email,
         created_from: wanted.created_from,
@@ -51,9 +50,13 @@ pub(crate) async fn list_customers(
     };
     let read = app
         .db
-        .read_page(call, spec, async move |session: &Session| {
-            customers::page(session, &filter, &page).await
-        })
+        .read_page_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                customers::page(session, offices, &filter, &page).await
+            },
+        )
         .await?;
     Ok(read)
 }

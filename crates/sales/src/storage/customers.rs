@@ -99,7 +99,6 @@ pub(crate) const EMAIL_CONSTRAINT: &str = "customers_email_key";
 /// Which customers a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct CustomerFilter {
-    pub(crate) offices: Vec<OfficeHome>,
     pub(crate) status: Option<CustomerStatus>,
     pub(crate) email: Option<Email>,
     /// Made at this time or later.
@@ -136,10 +135,11 @@ pub(crate) async fn lock(
 
 pub(crate) async fn page(
     session: &Session,
+    offices: &[OfficeHome],
     filter: &CustomerFilter,
     page: &PageRequest,
 ) -> Result<Vec<Customer>, DbError> {
-    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (regions, offices) = OfficeHome::columns(offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
     let (time, id) = page.start();
     // An id that is none comes from a cursor that we did not make; behind it lies what lies behind its time.

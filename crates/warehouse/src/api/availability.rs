@@ -1,9 +1,10 @@
 //! `/v1/warehouse/availability`
 
 use axum::extract::State;
-use kernel::Quantity;
+use kernel::{Quantity, RegionTag};
 use platform_http::{
-    ApiError, Can, EdgeLocation, Found, Params, Problem, locate, permission::WarehouseRead,
+    AllowPartial, ApiError, Can, EdgeLocation, Found, Params, Problem, locate,
+    permission::WarehouseRead,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -36,7 +37,7 @@ pub(super) struct AvailabilityQuery {
 ///
 /// One number per office, whatever offices the token reaches.
 #[utoipa::path(get, path = "/v1/warehouse/availability", operation_id = "find_availability", tag = "warehouse",
-    params(AvailabilityQuery),
+    params(AvailabilityQuery, AllowPartial),
     responses(
         (status = 200, description = "The offices, nearest first.", body = AvailabilityView),
         (status = 404, description = "`unknown_sku`"),
@@ -46,6 +47,7 @@ pub(super) async fn find_availability(
     State(app): State<App>,
     caller: Can<WarehouseRead>,
     Params(query): Params<AvailabilityQuery>,
+    _: AllowPartial,
     edge: EdgeLocation,
 ) -> Result<Found<AvailabilityView>, ApiError> {
     let quantity =
@@ -62,8 +64,8 @@ pub(super) async fn find_availability(
     let wanted = (query.sku, quantity);
     let found = find::find_availability(&app, &caller.call, caller.want, wanted, from).await?;
     Ok(Found::plain(AvailabilityView {
-        data: found.into_iter().map(AvailableView::from).collect(),
+        data: found.value.into_iter().map(AvailableView::from).collect(),
         located_by,
-        unreachable: Vec::new(),
+        unreachable: found.unreachable.iter().map(RegionTag::resource).collect(),
     }))
 }

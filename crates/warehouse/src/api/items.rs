@@ -60,8 +60,7 @@ pub(super) async fn list_items(
     let read =
         read_items::list_items(&app, &caller.call, spec, (filter, paging.request.clone())).await?;
     Ok(paging.page(
-        read.value,
-        read.at,
+        read,
         |item| Position {
             created_at: item.created_at,
             id: item.id.uuid().to_string(),

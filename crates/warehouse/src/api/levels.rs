@@ -83,8 +83,7 @@ pub(super) async fn list_levels(
     let (listed, as_of) =
         read::list_levels(&app, who, (wanted, times), paging.request.clone()).await?;
     let listed = paging.page(
-        listed.value,
-        listed.at,
+        listed,
         |seen| Position {
             created_at: seen.stock.created_at,
             id: seen.stock.id.uuid().to_string(),

@@ -1,7 +1,7 @@
 //! `/v1/warehouse/locations`
 
 use axum::extract::State;
-use kernel::{LocationCode, OfficeCode, Position, RegionTag, SystemError, Timestamp};
+use kernel::{LocationCode, OfficeCode, Position, Read, RegionTag, SystemError, Timestamp};
 use platform_db::ReadSpec;
 use platform_http::{
     ApiError, Can, Found, Listed, Paging, Params, Segment, WriteRequest, Written,
@@ -62,8 +62,11 @@ pub(super) async fn list_locations(
         rows.push((location, home));
     }
     Ok(paging.page(
-        rows,
-        read.at,
+        Read {
+            value: rows,
+            at: read.at,
+            unreachable: read.unreachable,
+        },
         |(location, _)| Position {
             created_at: location.created_at,
             id: location.code.to_string(),

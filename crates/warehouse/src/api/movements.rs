@@ -84,8 +84,7 @@ pub(super) async fn list_movements(
     );
     let (listed, as_of) = read::list_movements(&app, who, wanted, paging.request.clone()).await?;
     let listed = paging.page(
-        listed.value,
-        listed.at,
+        listed,
         |movement| Position {
             created_at: movement.recorded_at,
             id: movement.id.uuid().to_string(),

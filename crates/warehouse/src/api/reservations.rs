@@ -70,8 +70,7 @@ pub(super) async fn list_reservations(
     let now = paging.request.snapshot.unwrap_or(caller.call.received_at());
     let listed = read::list_reservations(&app, who, wanted, paging.request.clone()).await?;
     Ok(paging.page(
-        listed.value,
-        listed.at,
+        listed,
         |reservation| Position {
             created_at: reservation.created_at,
             id: reservation.id.uuid().to_string(),

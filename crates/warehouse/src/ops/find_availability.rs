@@ -8,7 +8,7 @@ use kernel::{
     id::{ItemId, OrderLineId},
 };
 use platform_db::{
-    ReadSpec, Session,
+    Read, ReadOver, ReadSpec, Session,
     offices::{self, Office},
 };
 use topology::{Point, by_distance};
@@ -62,28 +62,35 @@ pub struct Shortage {
 pub(crate) async fn find_availability(
     app: &App,
     call: &Call,
-    mut want: ReadWant,
+    want: ReadWant,
     (sku, quantity): (String, Quantity),
     from: Point,
-) -> Result<Vec<Available>, OpError<UnknownSku>> {
-    want.mode.get_or_insert(ReadSpec::SEVERAL_OFFICES);
-    let spec = ReadSpec::reference("find_availability", want, None);
+) -> Result<Read<Vec<Available>>, OpError<UnknownSku>> {
     let (regions, wanted) = (app.db.regions().to_vec(), sku.clone());
+    let over = ReadOver::new("find_availability", want, None, regions);
     let read = app
         .db
-        .read(call, spec, async move |session: &Session| {
-            try_join!(
-                availability::has_sku(session, &wanted),
-                availability::of_sku(session, &regions, &wanted),
-                offices::active(session),
-            )
-        })
+        .read_over(
+            call,
+            over,
+            async move |session: &Session, regions: &[RegionTag]| {
+                try_join!(
+                    availability::has_sku(session, &wanted),
+                    availability::of_sku(session, regions, &wanted),
+                    offices::active(session),
+                )
+            },
+        )
         .await?;
     let (known, stock, offices) = read.value;
     if !known {
         return Err(OpError::Refused(UnknownSku { sku }));
     }
-    Ok(ranked(from, offices, stock.into_iter().collect(), quantity))
+    Ok(Read {
+        value: ranked(from, offices, stock.into_iter().collect(), quantity),
+        at: read.at,
+        unreachable: read.unreachable,
+    })
 }
 
 /// Fills in who could help with each shortage at `office`: behind the rollback, by one read of 300 ms at most.
@@ -93,11 +100,7 @@ pub async fn find_nearest(
     office: &OfficeCode,
     mut shortages: Vec<Shortage>,
 ) -> Vec<Shortage> {
-    let want = ReadWant {
-        mode: Some(ReadSpec::SEVERAL_OFFICES),
-        ..ReadWant::default()
-    };
-    let spec = ReadSpec::reference("find_nearest_stock", want, None);
+    let spec = ReadSpec::several("find_nearest_stock", ReadWant::default());
     let regions = app.db.regions().to_vec();
     let items: Vec<Uuid> = shortages.iter().map(|line| line.item.uuid()).collect();
     // The answer is as fresh as the refusal is, not as this hint.

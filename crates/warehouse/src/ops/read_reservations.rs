@@ -4,7 +4,7 @@ use kernel::{
     Call, Common, LocationCode, OfficeCode, OpError, PageRequest, Principal, ReadWant, Timestamp,
     id::{ItemId, ReservationId},
 };
-use platform_db::{Never, Read, ReadSpec, Session};
+use platform_db::{Never, Read, ReadOver, ReadSpec, Session, offices::OfficeHome};
 
 use super::filters::{StockWanted, resolve};
 use crate::{
@@ -60,9 +60,8 @@ pub(crate) async fn list_reservations(
         sku: None,
     };
     let (offices, item) = resolve(app, (call, principal), stock).await?;
-    let spec = ReadSpec::over("list_reservations", want, page.snapshot, &offices);
+    let over = ReadOver::new("list_reservations", want, page.snapshot, offices);
     let filter = ReservationFilter {
-        offices,
         location: wanted.location,
         item,
         status: wanted.status,
@@ -72,9 +71,13 @@ pub(crate) async fn list_reservations(
     };
     let read = app
         .db
-        .read_page(call, spec, async move |session: &Session| {
-            reservations::page(session, &filter, &page).await
-        })
+        .read_page_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                reservations::page(session, offices, &filter, &page).await
+            },
+        )
         .await?;
     Ok(read)
 }

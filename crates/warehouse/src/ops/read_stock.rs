@@ -4,7 +4,7 @@ use kernel::{
     Call, Common, OpError, PageRequest, Principal, ReadWant, Timestamp,
     id::{LevelId, MovementId},
 };
-use platform_db::{AsOf, Never, Read, ReadSpec, Session};
+use platform_db::{AsOf, Never, Read, ReadOver, ReadSpec, Session, offices::OfficeHome};
 
 use super::filters::{StockWanted, resolve};
 use crate::{
@@ -62,9 +62,8 @@ pub(crate) async fn list_levels(
     let as_of = app.db.as_of(call, times.as_of).await?;
     let location = wanted.location.clone();
     let (offices, item) = resolve(app, (call, principal), wanted).await?;
-    let spec = ReadSpec::over("list_levels", want, page.snapshot, &offices);
+    let over = ReadOver::new("list_levels", want, page.snapshot, offices);
     let filter = LevelFilter {
-        offices,
         location,
         item,
         created_from: times.created_from,
@@ -73,9 +72,13 @@ pub(crate) async fn list_levels(
     };
     let read = app
         .db
-        .read_page(call, spec, async move |session: &Session| {
-            levels::page(session, &filter, &page).await
-        })
+        .read_page_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                levels::page(session, offices, &filter, &page).await
+            },
+        )
         .await?;
     Ok((read, as_of))
 }
@@ -120,10 +123,9 @@ pub(crate) async fn list_movements(
     let as_of = app.db.as_of(call, times.as_of).await?;
     let location = wanted.location.clone();
     let (offices, item) = resolve(app, (call, principal), wanted).await?;
-    let spec = ReadSpec::over("list_movements", want, page.snapshot, &offices);
+    let over = ReadOver::new("list_movements", want, page.snapshot, offices);
     let until = as_of.map(|as_of| as_of.at);
     let filter = MovementFilter {
-        offices,
         location,
         item,
         kind,
@@ -133,9 +135,13 @@ pub(crate) async fn list_movements(
     };
     let read = app
         .db
-        .read_page(call, spec, async move |session: &Session| {
-            movements::page(session, &filter, &page).await
-        })
+        .read_page_over(
+            call,
+            over,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                movements::page(session, offices, &filter, &page).await
+            },
+        )
         .await?;
     Ok((read, as_of))
 }

@@ -164,7 +164,6 @@ pub(super) const STATEMENTS: &[&str] = &[
 /// Which levels a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct LevelFilter {
-    pub(crate) offices: Vec<OfficeHome>,
     pub(crate) location: Option<LocationCode>,
     pub(crate) item: Option<ItemId>,
     /// Made at this time or later.
@@ -204,10 +203,11 @@ pub(crate) async fn get(
 
 pub(crate) async fn page(
     session: &Session,
+    offices: &[OfficeHome],
     filter: &LevelFilter,
     page: &PageRequest,
 ) -> Result<Vec<SeenLevel>, DbError> {
-    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (regions, offices) = OfficeHome::columns(offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
     let to = filter.as_of.map_or(to, |at| at.min(to));
     let (time, id) = page.start();

@@ -118,7 +118,6 @@ pub(super) const STATEMENTS: &[&str] = &[
 /// Which movements a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct MovementFilter {
-    pub(crate) offices: Vec<OfficeHome>,
     pub(crate) location: Option<LocationCode>,
     pub(crate) item: Option<ItemId>,
     pub(crate) kind: Option<MovementKind>,
@@ -145,10 +144,11 @@ pub(crate) async fn get(
 
 pub(crate) async fn page(
     session: &Session,
+    offices: &[OfficeHome],
     filter: &MovementFilter,
     page: &PageRequest,
 ) -> Result<Vec<Movement>, DbError> {
-    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (regions, offices) = OfficeHome::columns(offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
     let (time, id) = page.start();
     // An id that is none comes from a cursor that we did not make; behind it lies what lies behind its time.

@@ -173,7 +173,6 @@ pub(super) const STATEMENTS: &[&str] = &[
 /// Which reservations a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct ReservationFilter {
-    pub(crate) offices: Vec<OfficeHome>,
     pub(crate) location: Option<LocationCode>,
     pub(crate) item: Option<ItemId>,
     /// As it is at `now`.
@@ -224,10 +223,11 @@ pub(crate) async fn lock(
 
 pub(crate) async fn page(
     session: &Session,
+    offices: &[OfficeHome],
     filter: &ReservationFilter,
     page: &PageRequest,
 ) -> Result<Vec<Reservation>, DbError> {
-    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (regions, offices) = OfficeHome::columns(offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
     let (time, id) = page.start();
     // An id that is none comes from a cursor that we did not make; behind it lies what lies behind its time.
