@@ -3,6 +3,7 @@
 mod bodies;
 mod customers;
 mod import_customers;
+mod orders;
 mod problem;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -26,6 +27,10 @@ pub fn system(app: App) -> System {
             customers::anonymise_customer
         ))
         .routes(routes!(import_customers::import_customers))
+        .routes(routes!(orders::list_orders, orders::create_order))
+        .routes(routes!(orders::get_order, orders::update_order))
+        .routes(routes!(orders::confirm_order))
+        .routes(routes!(orders::cancel_order))
         .with_state(app);
     System {
         name: "sales",

@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod domain;
+mod expirer;
 mod ops;
 pub mod reports;
 mod storage;
@@ -12,6 +13,23 @@ use platform_db::Migrations;
 
 pub use api::system;
 pub use app::App;
+pub use expirer::{Ended, Expirer};
+
+/// What systems above may ask of the orders inside their own transactions.
+pub mod orders {
+    use platform_db::{DbError, Txn, offices::OfficeHome};
+
+    use crate::storage;
+
+    /// Whether the office has orders that are drafts or confirmed. Asked in the transaction that closes the office:
+    /// whoever takes an order at the same time reads the office, so that one of the two is rerun.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn office_has_open_orders(txn: &Txn<'_>, home: &OfficeHome) -> Result<bool, DbError> {
+        storage::orders::has_open(txn, home, txn.now()).await
+    }
+}
 
 /// The schema `sales`, in the order in which its files are applied.
 #[must_use]

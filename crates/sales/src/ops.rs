@@ -66,3 +66,11 @@ fn index_customer(txn: &Txn<'_>, customer: &Customer) {
         exact: email.into_iter().chain(customer.tax_id.clone()).collect(),
     });
 }
+pub(crate) mod cancel_order;
+pub(crate) mod confirm_order;
+pub(crate) mod create_order;
+pub(crate) mod expire_order;
+pub(crate) mod new_lines;
+pub(crate) mod order;
+pub(crate) mod read_orders;
+pub(crate) mod update_order;

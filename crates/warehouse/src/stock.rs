@@ -15,6 +15,7 @@ use crate::storage::reports;
 pub use crate::{
     api::{insufficient_stock, items_archived},
     ops::{
+        filters::{StockWanted, resolve},
         find_availability::{Available, Shortage, find_nearest},
         order_stock::{Booked, Demand, Issued, NotReserved, OrderStock},
         premises::hot_names,

@@ -36,6 +36,10 @@ impl ToProblem for UpdateOfficeError {
                 &OFFICE_NOT_EMPTY,
                 "There is stock at the office, or reserved there, or of value: move it or write it off first.",
             ),
+            Self::OpenOrders => Problem::new(
+                &OFFICE_NOT_EMPTY,
+                "The office has orders that are drafts or confirmed: ship or cancel them first.",
+            ),
         }
     }
 }

@@ -46,6 +46,9 @@ pub(crate) enum UpdateOfficeError {
     /// It cannot be closed: there is stock in it.
     #[error("the office has stock")]
     NotEmpty,
+    /// It cannot be closed: orders are not done.
+    #[error("the office has open orders")]
+    OpenOrders,
 }
 
 impl Refusal for UpdateOfficeError {}
@@ -97,7 +100,7 @@ pub(crate) async fn update_office(
     .await
 }
 
-/// Whoever brings stock at the same time reads the office in that transaction, so that one of the two is rerun.
+/// Whoever brings stock or takes an order at the same time reads the office in that transaction, so that one of the two is rerun.
 async fn require_empty(txn: &Txn<'_>, office: &Office) -> Result<(), TxError<UpdateOfficeError>> {
     let home = OfficeHome {
         region: office.home_region.clone(),
@@ -105,6 +108,9 @@ async fn require_empty(txn: &Txn<'_>, office: &Office) -> Result<(), TxError<Upd
     };
     if warehouse::stock::office_has_stock(txn, &home).await? {
         return Err(TxError::Refused(UpdateOfficeError::NotEmpty));
+    }
+    if sales::orders::office_has_open_orders(txn, &home).await? {
+        return Err(TxError::Refused(UpdateOfficeError::OpenOrders));
     }
     Ok(())
 }

@@ -68,7 +68,13 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let (usable, is_usable) = watch::channel(false);
     if matches!(args.systems, Systems::All | Systems::Warehouse) {
         let sweeper = warehouse::Sweeper::new(db.clone(), &mut registry);
-        drop(tasks.spawn(sweep(sweeper, is_usable.clone(), shutdown.clone())));
+        let sweeping = |shutdown: Shutdown| async move { sweeper.run(shutdown.draining()).await };
+        drop(tasks.spawn(once_usable(is_usable.clone(), shutdown.clone(), sweeping)));
+    }
+    if matches!(args.systems, Systems::All | Systems::Sales) {
+        let expirer = sales::Expirer::new(db.clone(), &mut registry);
+        let expiring = |shutdown: Shutdown| async move { expirer.run(shutdown.draining()).await };
+        drop(tasks.spawn(once_usable(is_usable.clone(), shutdown.clone(), expiring)));
     }
     let verifier = Verifier::new(
         args.jwks.clone(),
@@ -100,14 +106,18 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     ended.map_err(|error| Failure::new(FAILED, format!("could not serve: {error}")))
 }
 
-/// Gives back the stock of holds whose time is up, once the database can be used.
-async fn sweep(sweeper: warehouse::Sweeper, mut usable: watch::Receiver<bool>, shutdown: Shutdown) {
+/// Background work that begins once the database can be used, and ends with the process.
+async fn once_usable<W: Future<Output = ()>>(
+    mut usable: watch::Receiver<bool>,
+    shutdown: Shutdown,
+    work: impl FnOnce(Shutdown) -> W,
+) {
     let is_usable = tokio::select! {
         () = shutdown.draining() => false,
         seen = usable.wait_for(|usable| *usable) => seen.is_ok(),
     };
     if is_usable {
-        sweeper.run(shutdown.draining()).await;
+        work(shutdown).await;
     }
 }
 

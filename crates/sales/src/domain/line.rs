@@ -41,6 +41,21 @@ pub(crate) struct LineUnits {
     pub(crate) quantity: Quantity,
 }
 
+/// The same units with each line named once, since demand is checked on the sum.
+pub(crate) fn summed(units: &[LineUnits]) -> Result<Vec<LineUnits>, OutOfRange> {
+    let mut sums: Vec<LineUnits> = Vec::with_capacity(units.len());
+    for LineUnits { line, quantity } in units {
+        match sums.iter_mut().find(|sum| sum.line == *line) {
+            Some(sum) => sum.quantity = sum.quantity.plus(*quantity)?,
+            None => sums.push(LineUnits {
+                line: line.clone(),
+                quantity: *quantity,
+            }),
+        }
+    }
+    Ok(sums)
+}
+
 /// What some units of a line come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Worth {

@@ -22,7 +22,7 @@ pub(crate) use books::{
 };
 
 use super::{
-    line::{Line, LineUnits, Worth},
+    line::{Line, LineUnits, Worth, summed},
     words,
 };
 
@@ -141,6 +141,7 @@ pub(crate) enum CancelError {
     State(OrderStatus),
     /// All of it was to be cancelled, and some is shipped; or more of these lines than is open.
     AlreadyShipped(Vec<TooMany>),
+    OutOfRange,
 }
 
 /// What the lines of an order come to together.
@@ -201,6 +202,13 @@ impl Order {
     /// What it comes to, with tax. It was in range when the lines were made.
     pub(crate) fn total(&self) -> AmountMinor {
         self.subtotal.plus(self.tax).unwrap_or_default()
+    }
+
+    /// Until when goods are held that are put aside for the draft at `now`; never longer than it lasts.
+    pub(crate) fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let seconds = u64::try_from(self.hold_seconds?).ok()?;
+        let until = now.plus(Duration::from_secs(seconds));
+        Some(until.min(self.expires_at))
     }
 
     /// The line with this id.
@@ -300,7 +308,7 @@ impl Order {
         Some(order)
     }
 
-    /// The order with units cancelled at `now`, and which: those named, each line at most once, else all.
+    /// The order with units cancelled at `now`, and which, each line once: those named, else all.
     pub(crate) fn cancelled(
         &self,
         named: Option<&[LineUnits]>,
@@ -315,7 +323,8 @@ impl Order {
         if named.is_none() && self.any_shipped() {
             return Err(CancelError::AlreadyShipped(Vec::new()));
         }
-        let wanted = named.map_or_else(|| self.all_open(), <[LineUnits]>::to_vec);
+        let wanted = named.map_or_else(|| Ok(self.all_open()), summed);
+        let wanted = wanted.map_err(|OutOfRange| CancelError::OutOfRange)?;
         let too_many = self.too_many(&wanted, Line::open);
         if !too_many.is_empty() {
             return Err(CancelError::AlreadyShipped(too_many));

@@ -11,7 +11,7 @@ use kernel::{
 use platform_db::{DbError, Row, Session, offices::OfficeHome};
 use uuid::Uuid;
 
-use self::columns::LineColumns;
+use self::columns::{LineColumns, OrderColumns};
 use super::word;
 use crate::domain::{
     line::Line,
@@ -102,7 +102,12 @@ const REFERENCE_ASC: &str = page!("x.reference = $11::TEXT", ">", "ASC");
 const INSERT: &str = "INSERT INTO sales.orders (region, id, office, customer, currency, status, reference, notes, \
         subtotal_minor, tax_minor, paid_minor, refunded_minor, invoiced_minor, credited_minor, receivable_minor, \
         deposit_minor, hold_seconds, expires_at, placed_at, placed_date, version, created_at, updated_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+    SELECT $1, n.id, n.office, n.customer, n.currency, n.status, n.reference, n.notes, n.subtotal_minor, n.tax_minor, \
+        0, 0, 0, 0, 0, 0, n.hold_seconds, n.expires_at, NULL, NULL, n.version, n.created_at, n.created_at \
+    FROM unnest($2::UUID[], $3::TEXT[], $4::UUID[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::TEXT[], $9::INT8[], \
+        $10::INT8[], $11::INT8[], $12::TIMESTAMPTZ[], $13::INT8[], $14::TIMESTAMPTZ[]) \
+        AS n (id, office, customer, currency, status, reference, notes, subtotal_minor, tax_minor, hold_seconds, \
+              expires_at, version, created_at)";
 const UPDATE: &str = "UPDATE sales.orders SET customer = $3, status = $4, reference = $5, notes = $6, \
         subtotal_minor = $7, tax_minor = $8, paid_minor = $9, refunded_minor = $10, invoiced_minor = $11, \
         credited_minor = $12, receivable_minor = $13, deposit_minor = $14, placed_at = $15, placed_date = $16, \
@@ -161,7 +166,6 @@ pub(super) const STATEMENTS: &[&str] = &[
 /// Which orders a list shows.
 #[derive(Debug, Clone)]
 pub(crate) struct OrderFilter {
-    pub(crate) offices: Vec<OfficeHome>,
     /// As it is at `now`.
     pub(crate) status: Option<OrderStatus>,
     /// The time that the list shows.
@@ -203,10 +207,11 @@ pub(crate) async fn lock(session: &Session, id: &OrderId) -> Result<Option<Order
 
 pub(crate) async fn page(
     session: &Session,
+    offices: &[OfficeHome],
     filter: &OrderFilter,
     page: &PageRequest,
 ) -> Result<Vec<Order>, DbError> {
-    let (regions, offices) = OfficeHome::columns(&filter.offices);
+    let (regions, offices) = OfficeHome::columns(offices);
     let (from, to) = page.created(filter.created_from, filter.created_to);
     let (time, id) = page.start();
     // An id that is none comes from a cursor that we did not make; behind it lies what lies behind its time.
@@ -273,41 +278,15 @@ fn span(filter: &OrderFilter) -> Span {
     }
 }
 
-/// Inserts an order with its lines.
-pub(crate) async fn insert(session: &Session, new: &Order) -> Result<(), DbError> {
-    let (status, uuid, customer) = (new.status.as_str(), new.id.uuid(), new.customer.uuid());
-    let (placed_at, placed_date) = new.placed.map(|placed| (placed.at, placed.date)).unzip();
-    let order: [&(dyn platform_db::ToSql + Sync); 23] = [
-        new.id.region(),
-        &uuid,
-        &new.office,
-        &customer,
-        &new.currency,
-        &status,
-        &new.reference,
-        &new.notes,
-        &new.subtotal,
-        &new.tax,
-        &new.paid,
-        &new.refunded,
-        &new.invoiced,
-        &new.credited,
-        &new.receivable,
-        &new.deposit,
-        &new.hold_seconds,
-        &new.expires_at,
-        &placed_at,
-        &placed_date,
-        &new.version,
-        &new.created_at,
-        &new.updated_at,
-    ];
-    // Sent in this order, on one connection: the order is there before its lines.
-    try_join!(
-        session.execute(INSERT, &order),
-        insert_lines(session, std::slice::from_ref(new)),
-    )
-    .map(drop)
+/// Inserts orders of one region with their lines.
+pub(crate) async fn insert(session: &Session, new: &[Order]) -> Result<(), DbError> {
+    let Some(any) = new.first() else {
+        return Ok(());
+    };
+    let columns = OrderColumns::of(new);
+    let orders = columns.params(any.id.region());
+    // Sent in this order, on one connection: the orders are there before their lines.
+    try_join!(session.execute(INSERT, &orders), insert_lines(session, new),).map(drop)
 }
 
 /// Writes the members of the order that may change, and those of its lines.

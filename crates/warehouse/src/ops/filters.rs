@@ -9,15 +9,22 @@ use crate::{App, storage::items};
 
 /// Whose stock is wanted, as asked.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct StockWanted {
-    pub(crate) offices: Option<Vec<OfficeCode>>,
-    pub(crate) location: Option<LocationCode>,
-    pub(crate) item: Option<ItemId>,
-    pub(crate) sku: Option<String>,
+pub struct StockWanted {
+    /// Of these offices only.
+    pub offices: Option<Vec<OfficeCode>>,
+    /// At this location only.
+    pub location: Option<LocationCode>,
+    /// Of this item only.
+    pub item: Option<ItemId>,
+    /// Of the item with this SKU only.
+    pub sku: Option<String>,
 }
 
 /// The offices to show, and the item, if only one is wanted.
-pub(super) async fn resolve(
+///
+/// # Errors
+/// [`Common::UnknownInFilter`], [`Common::OfficeForbidden`].
+pub async fn resolve(
     app: &App,
     (call, principal): (&Call, &Principal),
     wanted: StockWanted,

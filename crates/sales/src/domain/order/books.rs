@@ -4,7 +4,7 @@
 use kernel::{AmountMinor, Quantity, Timestamp, id::OrderLineId, money::OutOfRange};
 
 use super::{Order, OrderStatus, TooMany};
-use crate::domain::line::{Line, LineUnits, Worth};
+use crate::domain::line::{Line, LineUnits, Worth, summed};
 
 /// How an amount is posted; the parts add up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,7 +150,7 @@ impl Order {
         ))
     }
 
-    /// Whether these units can be shipped at `now`; each line is named at most once.
+    /// Whether these units can be shipped at `now`. One line may be named several times.
     pub(crate) fn check_shipment(
         &self,
         wanted: &[LineUnits],
@@ -163,7 +163,8 @@ impl Order {
             | OrderStatus::Cancelled
             | OrderStatus::Expired) => return Err(ShipError::State(other)),
         }
-        let too_many = self.too_many(wanted, Line::open);
+        let summed = summed(wanted).map_err(|OutOfRange| ShipError::OutOfRange)?;
+        let too_many = self.too_many(&summed, Line::open);
         if too_many.is_empty() {
             Ok(())
         } else {
@@ -229,18 +230,7 @@ impl Order {
         wanted: &[LineUnits],
         now: Timestamp,
     ) -> Result<(Self, Credit), ReturnError> {
-        let mut summed: Vec<LineUnits> = Vec::new();
-        for units in wanted {
-            match summed.iter_mut().find(|sum| sum.line == units.line) {
-                Some(sum) => {
-                    sum.quantity = sum
-                        .quantity
-                        .plus(units.quantity)
-                        .map_err(|OutOfRange| ReturnError::OutOfRange)?;
-                }
-                None => summed.push(units.clone()),
-            }
-        }
+        let summed = summed(wanted).map_err(|OutOfRange| ReturnError::OutOfRange)?;
         let too_many = self.too_many(&summed, Line::returnable);
         if !too_many.is_empty() {
             return Err(ReturnError::ExceedsShipped(too_many));

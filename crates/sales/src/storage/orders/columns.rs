@@ -1,6 +1,7 @@
-//! Lines as columns, for `unnest`.
+//! Orders and lines as columns, for `unnest`.
 
-use kernel::{AmountMinor, LocationCode, Quantity};
+use kernel::{AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity, RegionTag, Timestamp};
+use platform_db::ToSql;
 use uuid::Uuid;
 
 use crate::domain::{line::Line, order::Order};
@@ -52,5 +53,65 @@ impl<'a> LineColumns<'a> {
         self.cancelled.push(line.cancelled);
         self.costs.push(line.cost);
         self.costs_returned.push(line.cost_returned);
+    }
+}
+
+/// New orders as columns: nothing was paid, invoiced or placed yet.
+#[derive(Default)]
+pub(super) struct OrderColumns<'a> {
+    ids: Vec<Uuid>,
+    offices: Vec<&'a OfficeCode>,
+    customers: Vec<Uuid>,
+    currencies: Vec<&'a CurrencyCode>,
+    statuses: Vec<&'static str>,
+    references: Vec<Option<&'a str>>,
+    notes: Vec<Option<&'a str>>,
+    subtotals: Vec<AmountMinor>,
+    taxes: Vec<AmountMinor>,
+    hold_seconds: Vec<Option<i64>>,
+    expire_at: Vec<Timestamp>,
+    versions: Vec<i64>,
+    created_at: Vec<Timestamp>,
+}
+
+impl<'a> OrderColumns<'a> {
+    pub(super) fn of(orders: &'a [Order]) -> Self {
+        let mut columns = Self::default();
+        for order in orders {
+            columns.ids.push(order.id.uuid());
+            columns.offices.push(&order.office);
+            columns.customers.push(order.customer.uuid());
+            columns.currencies.push(&order.currency);
+            columns.statuses.push(order.status.as_str());
+            columns.references.push(order.reference.as_deref());
+            columns.notes.push(order.notes.as_deref());
+            columns.subtotals.push(order.subtotal);
+            columns.taxes.push(order.tax);
+            columns.hold_seconds.push(order.hold_seconds);
+            columns.expire_at.push(order.expires_at);
+            columns.versions.push(order.version);
+            columns.created_at.push(order.created_at);
+        }
+        columns
+    }
+
+    /// In the order of the statement that inserts them.
+    pub(super) fn params<'p>(&'p self, region: &'p RegionTag) -> [&'p (dyn ToSql + Sync); 14] {
+        [
+            region,
+            &self.ids,
+            &self.offices,
+            &self.customers,
+            &self.currencies,
+            &self.statuses,
+            &self.references,
+            &self.notes,
+            &self.subtotals,
+            &self.taxes,
+            &self.hold_seconds,
+            &self.expire_at,
+            &self.versions,
+            &self.created_at,
+        ]
     }
 }
