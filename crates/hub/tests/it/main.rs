@@ -10,6 +10,7 @@ mod offices;
 mod plans;
 mod reports;
 mod search;
+mod unreachable;
 mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -1,0 +1,145 @@
+//! Lists and reports while a region hangs: what the others have, and the name of what is missing.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use testkit::{Answer, TestApp};
+
+use crate::{
+    Company,
+    reports::{item, receive},
+};
+
+const GAP: &str = "regions/ap1";
+
+/// Every list over offices that has something to show at each of [`trade`]'s, and every report.
+const PATHS: [&str; 10] = [
+    "/v1/warehouse/levels",
+    "/v1/warehouse/movements",
+    "/v1/warehouse/movements?as_of=NOW",
+    "/v1/warehouse/reservations",
+    "/v1/warehouse/availability?sku=LAMP-7",
+    "/v1/accounting/journal-entries",
+    "/v1/accounting/periods",
+    "/v1/sales/customers",
+    "/v1/reports/trial-balance",
+    "/v1/reports/stock-valuation",
+];
+
+/// Goods, a hold and a customer in each region.
+async fn trade(app: &TestApp) {
+    let lamp = item(app, "LAMP-7").await;
+    for office in ["ber", "nyc", "tyo"] {
+        let location = format!("{office}-main");
+        receive(app, &location, &lamp, (5, 1000)).await;
+        let hold = json!({"location": location, "item": lamp, "quantity": 2});
+        let held = app.post("/v1/warehouse/reservations", hold).await;
+        assert_eq!(held.status, 201, "{}", held.text);
+        let customer = json!({"office": office, "name": "Ada"});
+        let kept = app.post("/v1/sales/customers", customer).await;
+        assert_eq!(kept.status, 201, "{}", kept.text);
+    }
+}
+
+async fn ask(app: &TestApp, path: &str, more: &str) -> Answer {
+    let now = kernel::Clock::System.now().to_string();
+    let path = path.replace("NOW", &now);
+    let joint = if path.contains('?') { '&' } else { '?' };
+    app.get(&format!("{path}{joint}{more}")).await
+}
+
+/// The offices that rows are of.
+fn offices(answer: &Answer) -> Vec<&str> {
+    let rows = answer.body["data"].as_array().unwrap().iter();
+    let mut offices: Vec<&str> = rows.map(|row| row["office"].as_str().unwrap()).collect();
+    offices.sort_unstable();
+    offices.dedup();
+    offices
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_and_reports_name_the_region_that_they_could_not_reach() {
+    let company = Company::new().await;
+    let app = company.app();
+    trade(&app).await;
+    let hung = company.db.hang_region("ap1").await;
+    join_all(PATHS.map(async |path| {
+        let part = ask(&app, path, "allow_partial=true").await;
+        assert_eq!(part.status, 200, "{path}: {}", part.text);
+        assert_eq!(part.body["unreachable"], json!([GAP]), "{path}");
+        assert_eq!(offices(&part), ["ber", "nyc"], "{path}");
+        assert!(part.headers.contains_key("consistency-token"), "{path}");
+
+        let whole = ask(&app, path, "allow_partial=false").await;
+        assert_eq!(whole.problem(), (503, "region_unavailable"), "{path}");
+        assert_eq!(whole.body["unreachable"], json!([GAP]), "{path}");
+        let odd = ask(&app, path, "allow_partial=perhaps").await;
+        assert_eq!(odd.problem(), (400, "invalid_parameter"), "{path}");
+
+        if !path.contains("availability") {
+            let alone = ask(&app, path, "office=tyo").await;
+            assert_eq!(alone.problem(), (503, "region_unavailable"), "{path}");
+            let others = ask(&app, path, "office=ber,nyc").await;
+            assert_eq!(others.body["unreachable"], json!([]), "{path}");
+        }
+    }))
+    .await;
+    hung.heal().await;
+    for path in PATHS {
+        let whole = ask(&app, path, "allow_partial=false").await;
+        assert_eq!(whole.status, 200, "{path}: {}", whole.text);
+        assert_eq!(whole.body["unreachable"], json!([]), "{path}");
+        assert_eq!(offices(&whole), ["ber", "nyc", "tyo"], "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_seen_never_passes() {
+    let company = Company::new().await;
+    let app = company.app();
+    trade(&app).await;
+    let statuses = |report: &Answer| -> Vec<Value> {
+        let all = report.body["invariants"].as_array().unwrap().iter();
+        all.map(|invariant| invariant["status"].clone()).collect()
+    };
+    let hung = company.db.hang_region("ap1").await;
+    let report = app.get("/v1/reports/integrity").await;
+    assert_eq!(report.status, 200, "{}", report.text);
+    assert_eq!(report.body["unreachable"], json!([GAP]));
+    let found = statuses(&report);
+    assert!(
+        found.iter().all(|status| status == "unknown"),
+        "{}",
+        report.text
+    );
+    // What is broken where it could look is broken.
+    company
+        .db
+        .query("UPDATE warehouse.stock_levels SET on_hand = on_hand + 1 WHERE office = 'ber'")
+        .await;
+    let report = app.get("/v1/reports/integrity").await;
+    assert!(
+        statuses(&report).contains(&json!("fail")),
+        "{}",
+        report.text
+    );
+    let whole = app.get("/v1/reports/integrity?allow_partial=false").await;
+    assert_eq!(whole.problem(), (503, "region_unavailable"));
+
+    let others = [
+        company.db.hang_region("eu1").await,
+        company.db.hang_region("us1").await,
+    ];
+    let none = app.get("/v1/reports/integrity").await;
+    assert_eq!(none.problem(), (503, "region_unavailable"));
+    for region in others {
+        region.heal().await;
+    }
+    hung.heal().await;
+    let report = app.get("/v1/reports/integrity").await;
+    assert_eq!(report.body["unreachable"], json!([]));
+    assert!(
+        !statuses(&report).contains(&json!("unknown")),
+        "{}",
+        report.text
+    );
+}
