@@ -3,6 +3,7 @@
 mod bodies;
 mod customers;
 mod import_customers;
+mod import_orders;
 mod orders;
 mod problem;
 
@@ -28,6 +29,7 @@ pub fn system(app: App) -> System {
         ))
         .routes(routes!(import_customers::import_customers))
         .routes(routes!(orders::list_orders, orders::create_order))
+        .routes(routes!(import_orders::import_orders))
         .routes(routes!(orders::get_order, orders::update_order))
         .routes(routes!(orders::confirm_order))
         .routes(routes!(orders::cancel_order))

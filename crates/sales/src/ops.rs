@@ -3,6 +3,8 @@
 pub(crate) mod anonymise_customer;
 pub(crate) mod create_customer;
 pub(crate) mod import_customers;
+pub(crate) mod import_orders;
+pub(crate) mod order_desk;
 pub(crate) mod read_customers;
 pub(crate) mod update_customer;
 

@@ -1,18 +1,17 @@
 //! Takes an order: a draft, with prices as they are now, and with its goods held if that is wanted.
 
-use futures_util::try_join;
 use kernel::{
     Call, Common, CurrencyCode, Intent, Invalid, OfficeCode, OpError, Reply, id::CustomerId,
 };
 use platform_db::{
     Refusal, TxError, Txn,
-    offices::{self, Office, OfficeHome, OfficeStatus},
+    offices::{Office, OfficeHome, OfficeStatus},
 };
-use warehouse::stock::{self, NotReserved, OrderStock, find_nearest};
+use warehouse::stock::{self, NotReserved, find_nearest};
 
 use super::{
-    new_lines::{Facts, LinesError, NewLine, Numbered, hold, numbered, places, save},
-    order::Written,
+    new_lines::{Facts, LinesError, NewLine, Numbered},
+    order_desk::{Asked, OrderDesk},
 };
 use crate::{
     App,
@@ -20,7 +19,6 @@ use crate::{
         customer::Customer,
         order::{NewOrder, Order},
     },
-    storage::{customers, orders},
 };
 
 /// What an order of an office is made from.
@@ -74,13 +72,13 @@ pub(crate) async fn create_order(
         .db
         .write(intent, async move |txn| {
             let command = command.clone()?;
-            let home = home.as_ref().ok_or_else(office_unknown)?;
-            // An office's customers live where it does.
-            let (office, customer) = try_join!(
-                offices::get(txn, &home.office),
-                customers::get(txn, std::slice::from_ref(&home.region), &command.customer),
-            )?;
-            create(txn, (office, customer), command).await
+            let home = home.clone().ok_or_else(office_unknown)?;
+            let mut asked = Asked::default();
+            asked.add(txn.intent(), &home.region, &command);
+            let mut desk = OrderDesk::open(txn, &home, asked).await?;
+            let reply = desk.take(txn, command).await?;
+            desk.save(txn).await?;
+            Ok(reply)
         })
         .await;
     match (written, office) {
@@ -106,48 +104,16 @@ pub(crate) async fn with_nearest(
     LinesError::NotReserved(NotReserved::Insufficient { lines })
 }
 
-async fn create(
-    txn: &Txn<'_>,
-    (office, customer): (Option<Office>, Option<Customer>),
-    command: CreateOrder,
-) -> Result<Reply, TxError<CreateOrderError>> {
-    let office = open_office(office)?;
-    let lines = numbered(txn, &office, &command.lines);
-    let mut stock = match command.hold_seconds {
-        // Locked before anything is read at the transaction's time, which is later than what is locked.
-        Some(_) => Some(OrderStock::lock(txn, &office, &places(&lines)).await?),
-        None => None,
-    };
-    let facts = Facts::read(txn, &office, &lines).await?;
-    let order = draft(txn, (&office, customer.as_ref()), (&facts, &lines), command)?;
-    if let Some(stock) = &mut stock {
-        let until = order.held_until(txn.now());
-        hold::<CreateOrderError>(txn, stock, &order.lines, until).await?;
-    }
-    try_join!(
-        orders::insert(txn, std::slice::from_ref(&order)),
-        save(txn, stock)
-    )?;
-    let kind = "sales.order.created";
-    let written = Written {
-        before: None,
-        after: &order,
-        kind,
-        reason: None,
-    };
-    Ok(written.leave(txn, 201))
-}
-
-/// The office, if the body names one that takes orders.
-pub(crate) fn open_office(office: Option<Office>) -> Result<Office, Invalid> {
-    match office {
-        Some(office) if office.status == OfficeStatus::Active => Ok(office),
-        Some(_) => Err(Invalid::one("/office", "office_closed", "is closed")),
-        None => Err(office_unknown()),
+/// That the office takes orders.
+pub(crate) fn check_open(office: &Office) -> Result<(), Invalid> {
+    match office.status {
+        OfficeStatus::Active => Ok(()),
+        OfficeStatus::Closed => Err(Invalid::one("/office", "office_closed", "is closed")),
     }
 }
 
-fn office_unknown() -> Invalid {
+/// Why a body whose office does not exist is refused.
+pub(crate) fn office_unknown() -> Invalid {
     Invalid::one("/office", "office_unknown", "does not exist")
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::try_join;
 use kernel::{
-    AmountMinor, Invalid, LocationCode, OfficeCode, Quantity, RegionTag, Timestamp,
+    AmountMinor, Intent, Invalid, LocationCode, OfficeCode, Quantity, RegionTag, Timestamp,
     id::{ItemId, OrderLineId},
 };
 use platform_db::{DbError, TxError, Txn, offices::Office};
@@ -40,11 +40,11 @@ impl NewLine {
     }
 }
 
-/// Gives new lines their ids.
-pub(crate) fn numbered(txn: &Txn<'_>, office: &Office, lines: &[NewLine]) -> Vec<Numbered> {
-    let lines = lines.iter().cloned();
-    lines
-        .map(|line| (txn.new_id(&office.home_region), line))
+/// Gives new lines their ids: those of the write, whenever it is asked.
+pub(crate) fn numbered(intent: &Intent, home: &RegionTag, lines: &[NewLine]) -> Vec<Numbered> {
+    (0..)
+        .zip(lines)
+        .map(|(index, line)| (intent.new_id(home.clone(), index), line.clone()))
         .collect()
 }
 

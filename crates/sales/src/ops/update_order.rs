@@ -119,7 +119,7 @@ async fn update(
     };
     let after = match patch.lines {
         Some(lines) => {
-            let lines = numbered(txn, &office, &lines);
+            let lines = numbered(txn.intent(), &office.home_region, &lines);
             with_lines(txn, (&office, &before), change, &lines).await?
         }
         None => {

@@ -54,6 +54,7 @@ macro_rules! page {
 }
 
 const GET: &str = select_customer!("c.region = ANY ($1) AND c.id = $2");
+const FIND: &str = select_customer!("c.region = $1 AND c.id = ANY ($2)");
 const LOCK: &str = select_customer!("c.region = $1 AND c.id = $2 FOR UPDATE");
 const PAGE_DESC: &str = page!("", "<", "DESC");
 const PAGE_ASC: &str = page!("", ">", "ASC");
@@ -81,6 +82,7 @@ const ANONYMISE: &str = "UPDATE sales.customers \
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
+    FIND,
     LOCK,
     PAGE_DESC,
     PAGE_ASC,
@@ -118,6 +120,16 @@ pub(crate) async fn get(
         .await?
         .map(|row| from_row(&row))
         .transpose()
+}
+
+/// Those of the customers that the region has.
+pub(crate) async fn find(
+    session: &Session,
+    region: &RegionTag,
+    ids: &[Uuid],
+) -> Result<Vec<Customer>, DbError> {
+    let rows = session.rows(FIND, &[region, &ids]).await?;
+    rows.iter().map(from_row).collect()
 }
 
 /// The customer, locked until the transaction ends.

@@ -345,6 +345,12 @@ impl OrderStock {
         Ok(self.moved(txn, place, kind, (quantity.get(), cost)))
     }
 
+    /// Ends the part of one order, where a transaction takes several: what it changed of the levels is its own write, with
+    /// an event for each.
+    pub fn settle(&mut self, txn: &Txn<'_>) {
+        self.shelf.settle(txn);
+    }
+
     /// Writes everything. The entry that the movements refer to is written already.
     ///
     /// # Errors
