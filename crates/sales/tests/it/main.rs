@@ -4,6 +4,7 @@
 
 mod customer_imports;
 mod customers;
+mod order_imports;
 mod orders;
 mod privacy;
 mod template;
