@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod domain;
+pub mod export;
 pub mod ledger;
 mod ops;
 pub mod reports;

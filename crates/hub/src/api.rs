@@ -1,6 +1,7 @@
 //! HTTP: extract, one operation, wrap.
 
 mod bodies;
+mod exports;
 mod offices;
 mod problem;
 mod regions;
@@ -26,6 +27,7 @@ pub fn system(app: App) -> System {
         .routes(routes!(reports::get_stock_valuation))
         .routes(routes!(reports::check_integrity))
         .routes(routes!(search::search_all))
+        .routes(routes!(exports::export_rows))
         .routes(routes!(writes::verify_writes))
         .routes(routes!(writes::get_write))
         .routes(routes!(writes::void_write))

@@ -1,6 +1,7 @@
 //! One file per operation.
 
 pub(crate) mod create_office;
+pub(crate) mod export;
 pub(crate) mod integrity;
 pub(crate) mod nearest_offices;
 pub(crate) mod read_offices;

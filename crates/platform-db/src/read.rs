@@ -128,6 +128,22 @@ impl Db {
             .await
     }
 
+    /// What the choice of the moment depends on; connects if nothing has connected yet.
+    pub(crate) async fn given(&self, call: &Call, spec: &ReadSpec) -> Result<Given, DbError> {
+        if self.engine().is_none() {
+            self.pools()
+                .shared(self.next_turn(), call.deadline())
+                .await?;
+        }
+        Ok(Given {
+            engine: self.engine().unwrap_or(Engine::Postgres), // told by every connection
+            want: spec.want,
+            snapshot: spec.snapshot,
+            received_at: call.received_at(),
+            max_clock_offset: self.max_clock_offset(),
+        })
+    }
+
     pub(crate) async fn read_shaped<T>(
         &self,
         call: &Call,
@@ -177,7 +193,7 @@ struct Reading<'a> {
 }
 
 /// Why a read did not answer.
-enum ReadError {
+pub(crate) enum ReadError {
     Refused(SystemError),
     Db(DbError),
 }
@@ -193,7 +209,7 @@ impl Reading<'_> {
     where
         W: Work<T>,
     {
-        let given = self.given().await?;
+        let given = self.db.given(self.call, self.spec).await?;
         let moment = match given.moment().map_err(ReadError::Refused)? {
             Moment::Follower(_) if self.force_strong => Moment::Now,
             moment @ (Moment::Now | Moment::Follower(_) | Moment::Snapshot(_)) => moment,
@@ -209,23 +225,6 @@ impl Reading<'_> {
         };
         self.tell(&given, moment, read.at);
         Ok(read)
-    }
-
-    /// What the choice of the moment depends on; connects if nothing has connected yet.
-    async fn given(&self) -> Result<Given, DbError> {
-        if self.db.engine().is_none() {
-            self.db
-                .pools()
-                .shared(self.db.next_turn(), self.call.deadline())
-                .await?;
-        }
-        Ok(Given {
-            engine: self.db.engine().unwrap_or(Engine::Postgres), // told by every connection
-            want: self.spec.want,
-            snapshot: self.spec.snapshot,
-            received_at: self.call.received_at(),
-            max_clock_offset: self.db.max_clock_offset(),
-        })
     }
 
     /// On a shared connection: each statement is a transaction of its own.
@@ -408,11 +407,11 @@ impl Drop for ForgetUnlessAnswered<'_> {
 }
 
 /// The timestamp of a CockroachDB transaction: `<nanoseconds>.<logical>`.
-const LOGICAL_TIME: &str = "SELECT cluster_logical_timestamp()::TEXT AS now";
+pub(crate) const LOGICAL_TIME: &str = "SELECT cluster_logical_timestamp()::TEXT AS now";
 
 /// The first words of a read-only transaction that shows `moment`. Times go into the text as numbers of our own
 /// making: CockroachDB takes no placeholder there.
-fn begin_read(engine: Engine, moment: Moment, remaining: Duration) -> String {
+pub(crate) fn begin_read(engine: Engine, moment: Moment, remaining: Duration) -> String {
     let begin = match (engine, moment) {
         (Engine::Postgres, _) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned(),
         (Engine::Cockroach, Moment::Now) => {
@@ -429,7 +428,7 @@ fn begin_read(engine: Engine, moment: Moment, remaining: Duration) -> String {
 }
 
 /// The millisecond that begins at or after the time, so that everything the transaction saw is in it.
-fn ceil_to_ms(nanos: &str) -> Timestamp {
+pub(crate) fn ceil_to_ms(nanos: &str) -> Timestamp {
     let whole = nanos.split('.').next().unwrap_or_default();
     let nanos: i64 = whole.parse().unwrap_or(i64::MAX);
     Timestamp::from_millis(nanos / 1_000_000 + i64::from(nanos % 1_000_000 > 0))

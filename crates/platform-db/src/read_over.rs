@@ -70,6 +70,11 @@ impl<H: Homed> ReadOver<H> {
         }
     }
 
+    /// The read of all of it.
+    pub(crate) fn whole(&self) -> ReadSpec {
+        self.spec(&self.regions())
+    }
+
     fn regions(&self) -> BTreeSet<RegionTag> {
         self.homes.iter().map(|home| home.home().clone()).collect()
     }

@@ -56,10 +56,15 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of an import's body.
     pub import_bytes: usize,
-    /// Time without a byte that ends an import's upload, and time for its reader to take a piece of the answer.
+    /// Time without a byte that ends an import's upload, and time for the reader of an import's or an export's answer to
+    /// take a piece of it.
     pub import_pause: Duration,
     /// Imports at work at once; more are turned away.
     pub imports: usize,
+    /// Exports at work at once; more are turned away. Each has a connection to the database of its own.
+    pub exports: usize,
+    /// Time for a whole export: as long is the state held that it shows.
+    pub export_time: Duration,
     /// Bytes of a refused body that are read and dropped, so that the client gets to see the refusal.
     pub drain_bytes: usize,
     /// Header fields.
@@ -90,6 +95,8 @@ impl Default for Limits {
             import_bytes: 50 << 20,
             import_pause: Duration::from_secs(30),
             imports: 8,
+            exports: 4, // of 20 connections
+            export_time: Duration::from_secs(900),
             drain_bytes: 16 << 20,
             headers: 64,
             header_bytes: 16 << 10,

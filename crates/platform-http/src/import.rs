@@ -9,7 +9,6 @@
 
 mod format;
 mod group;
-mod output;
 mod run;
 mod source;
 mod spool;
@@ -32,7 +31,6 @@ use utoipa::{IntoParams, ToSchema};
 
 pub use self::format::{Column, ImportFormat, Lines, RowIds};
 use self::{
-    output::Output,
     run::Run,
     source::{Batches, Kind},
     spool::Spool,
@@ -42,6 +40,7 @@ use crate::{
     error::{ApiError, internal},
     exchange::Exchange,
     json,
+    output::Output,
     params::Params,
     problem::{self, Problem, ToProblem},
     write,

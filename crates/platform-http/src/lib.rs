@@ -5,6 +5,7 @@ pub mod config;
 pub mod csv;
 mod error;
 mod exchange;
+mod export;
 mod fields;
 mod finish;
 mod headers;
@@ -14,6 +15,7 @@ mod limiter;
 mod metrics;
 mod newest;
 mod openapi;
+mod output;
 mod pages;
 mod paging;
 mod params;
@@ -36,6 +38,7 @@ pub use auth::{
 };
 pub use config::{HttpConfig, Limits, Quota, TrustedProxies};
 pub use error::ApiError;
+pub use export::{Export, ExportFormat, ExportRequest, ExportRow, ExportSink, ExportStopped};
 pub use fields::Fields;
 pub use import::{
     Column, ImportBatch, ImportFormat, ImportMode, ImportParams, ImportRequest, ImportResult,

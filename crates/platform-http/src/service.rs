@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) permits: Arc<Semaphore>,
     /// Imports at work.
     pub(crate) imports: Arc<Semaphore>,
+    /// Exports at work.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) newest: Newest,
     pub(crate) systems: Vec<&'static str>,
     pub(crate) openapi: Vec<u8>,
@@ -155,6 +157,7 @@ pub fn service(config: HttpConfig, parts: ServiceParts) -> Service {
     let shared = Arc::new(Shared {
         permits: Arc::new(Semaphore::new(config.limits.concurrent)),
         imports: Arc::new(Semaphore::new(config.limits.imports)),
+        exports: Arc::new(Semaphore::new(config.limits.exports)),
         limiter: Limiter::new(config.quota),
         operations: openapi::operations(&document),
         openapi: serde_json::to_vec(&document).unwrap_or_default(),

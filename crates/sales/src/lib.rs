@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod domain;
 mod expirer;
+pub mod export;
 mod ops;
 pub mod reports;
 mod storage;

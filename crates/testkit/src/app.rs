@@ -111,6 +111,13 @@ impl TestApp {
         }
     }
 
+    /// A request as a manager, to be sent through the router by oneself.
+    #[must_use]
+    pub fn bare(&self, method: Method, path: &str) -> Request<Body> {
+        let request = self.request(method, path);
+        request.parts.body(request.body).expect("a request")
+    }
+
     /// GET as a manager.
     pub async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path).send().await

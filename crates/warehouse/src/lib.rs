@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod domain;
+pub mod export;
 mod ops;
 mod places;
 pub mod reports;

@@ -21,24 +21,24 @@ use crate::domain::{
 #[schema(as = Item)]
 pub(crate) struct ItemView {
     #[schema(value_type = String, example = "itm_g_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    id: String,
+    pub(crate) id: String,
     #[schema(example = "LAMP-7")]
-    sku: String,
+    pub(crate) sku: String,
     #[schema(example = "Desk lamp")]
-    name: String,
+    pub(crate) name: String,
     #[schema(example = "A lamp for a desk.")]
-    description: String,
+    pub(crate) description: String,
     #[schema(value_type = String, example = "DE")]
-    country_of_origin: CountryCode,
+    pub(crate) country_of_origin: CountryCode,
     /// What one of it is.
     #[schema(value_type = UnitName)]
-    unit: Unit,
+    pub(crate) unit: Unit,
     #[schema(example = "4006381333931")]
-    barcode: Option<String>,
+    pub(crate) barcode: Option<String>,
     #[schema(value_type = ItemStatusName)]
     status: ItemStatus,
     /// The price in force and every future price, per currency.
-    prices: Vec<PriceView>,
+    pub(crate) prices: Vec<PriceView>,
     #[schema(value_type = Option<String>)]
     office: Option<OfficeCode>,
     #[schema(value_type = Option<String>)]
@@ -47,7 +47,7 @@ pub(crate) struct ItemView {
     #[schema(minimum = 1, example = 1)]
     version: i64,
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
@@ -57,12 +57,12 @@ pub(crate) struct ItemView {
 #[schema(as = Price)]
 pub(crate) struct PriceView {
     #[schema(value_type = String, example = "EUR")]
-    currency: CurrencyCode,
+    pub(crate) currency: CurrencyCode,
     /// Whole minor units of the currency.
     #[schema(value_type = i64, minimum = 0, example = 10_000)]
-    amount_minor: AmountMinor,
+    pub(crate) amount_minor: AmountMinor,
     #[schema(value_type = String, format = DateTime)]
-    valid_from: Timestamp,
+    pub(crate) valid_from: Timestamp,
 }
 
 impl From<&Price> for PriceView {

@@ -3,6 +3,7 @@
 mod crdb;
 mod openapi;
 mod postgres;
+mod postman;
 mod run;
 mod test;
 mod tidy;
@@ -14,6 +15,8 @@ const USAGE: &str = "\
 cargo xtask test              everything CI asks for
 cargo xtask openapi           write docs/openapi/v1.json from the binary
 cargo xtask openapi --check   fail when it differs, naming breaking changes
+cargo xtask openapi --postman write docs/openapi/meridian.postman_collection.json from the binary
+cargo xtask postman           run that collection against a world of its own
 cargo xtask sql               whether CockroachDB would parse our SQL
 cargo xtask tidy              the rules of the house
 
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["openapi"] => openapi::write(),
         ["openapi", "--check"] => openapi::check(&run::binary()),
+        ["openapi", "--postman"] => postman::write(),
+        ["postman"] => postman::run(),
         ["sql"] => crdb::check(),
         ["tidy"] => tidy::tidy(),
         ["--help" | "-h" | "help"] => {

@@ -35,7 +35,8 @@ pub(crate) fn check(binary: &Path) -> Result<()> {
     bail!("{DOCUMENT} is not what the code says; if that is meant: cargo xtask openapi")
 }
 
-fn built(binary: &Path) -> Result<String> {
+/// The document that `binary` prints.
+pub(crate) fn built(binary: &Path) -> Result<String> {
     let mut text = run::output(Command::new(binary).arg("openapi"))?;
     if !text.ends_with('\n') {
         text.push('\n');

@@ -4,7 +4,7 @@ use std::{process::Command, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{crdb, openapi, postgres, run, tidy};
+use crate::{crdb, openapi, postgres, postman, run, tidy};
 
 /// Runs every step, also after one that failed, and says at the end which did.
 pub(crate) fn test() -> Result<()> {
@@ -34,6 +34,8 @@ pub(crate) fn test() -> Result<()> {
     });
     if built {
         steps.run("OpenAPI drift", || openapi::check(&run::binary()));
+        steps.run("Postman drift", || postman::check(&run::binary()));
+        steps.run("Postman collection", postman::run);
     }
     steps.run("tests", tests);
     let minutes = started.elapsed().as_secs() / 60;

@@ -17,51 +17,51 @@ use crate::domain::entry::{Entry, Posting, Source, Subject};
 #[schema(as = JournalEntry)]
 pub struct EntryView {
     #[schema(value_type = String, example = "jrn_eu1_3v9kq2m8x0c7d5f1h4j6n9p2rs")]
-    id: EntryId,
+    pub(crate) id: EntryId,
     #[schema(value_type = String, example = "ber")]
-    office: OfficeCode,
+    pub(crate) office: OfficeCode,
     /// Home region of the office.
     #[schema(value_type = String, example = "eu1")]
-    home_region: RegionTag,
+    pub(crate) home_region: RegionTag,
     /// ISO 4217; the currency of the office.
     #[schema(value_type = String, example = "EUR")]
-    currency: CurrencyCode,
+    pub(crate) currency: CurrencyCode,
     /// The business date, in the time zone of the office.
     #[schema(value_type = String, format = Date, example = "2026-11-22")]
-    effective_date: Date,
+    pub(crate) effective_date: Date,
     /// When we learned of it.
     #[schema(value_type = String, format = DateTime)]
-    recorded_at: Timestamp,
+    pub(crate) recorded_at: Timestamp,
     /// Subject of the token that recorded it.
     #[schema(example = "ada")]
-    recorded_by: String,
+    pub(crate) recorded_by: String,
     #[schema(example = "Rent of November")]
-    description: String,
+    pub(crate) description: String,
     /// The order or transfer that it is about.
-    subject: Option<SubjectView>,
+    pub(crate) subject: Option<SubjectView>,
     /// Which rule made it, of what; null for manual entries and reversals.
-    source: Option<SourceView>,
+    pub(crate) source: Option<SourceView>,
     /// The entry that it takes back.
     #[schema(value_type = Option<String>)]
-    reverses: Option<EntryId>,
+    pub(crate) reverses: Option<EntryId>,
     /// The entry that takes it back.
     #[schema(value_type = Option<String>)]
-    reversed_by: Option<EntryId>,
+    pub(crate) reversed_by: Option<EntryId>,
     /// In the order given.
-    postings: Vec<PostingView>,
+    pub(crate) postings: Vec<PostingView>,
     /// 1; 2 once it is reversed.
     #[schema(minimum = 1, example = 1)]
-    version: i64,
+    pub(crate) version: i64,
     /// The same as `recorded_at`.
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When it was recorded, or reversed.
     #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     /// With `as_of`: whether the same question will always have the same answer.
     #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    is_final: Option<bool>,
+    pub(crate) is_final: Option<bool>,
 }
 
 /// One page of journal entries.
@@ -79,47 +79,47 @@ pub(crate) struct EntryPage {
 /// An amount that moves from one account to another.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Posting)]
-struct PostingView {
+pub(crate) struct PostingView {
     #[schema(value_type = String, example = "pst_eu1_3v9kq2m8x0c7d5f1h4j6n9p2rs")]
-    id: PostingId,
+    pub(crate) id: PostingId,
     /// The account debited.
     #[schema(value_type = String, example = "5900")]
-    debit: AccountCode,
+    pub(crate) debit: AccountCode,
     /// The account credited.
     #[schema(value_type = String, example = "1000")]
-    credit: AccountCode,
+    pub(crate) credit: AccountCode,
     /// Minor units of the entry's currency.
     #[schema(value_type = i64, minimum = 1, example = 120_000)]
-    amount_minor: PositiveAmount,
+    pub(crate) amount_minor: PositiveAmount,
     #[schema(example = "November")]
-    memo: Option<String>,
+    pub(crate) memo: Option<String>,
 }
 
 /// What an entry is about.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = EntrySubject)]
-struct SubjectView {
+pub(crate) struct SubjectView {
     /// `order`, `transfer`.
     #[serde(rename = "type")]
     #[schema(example = "order")]
-    kind: String,
+    pub(crate) kind: String,
     /// Its id.
-    id: String,
+    pub(crate) id: String,
 }
 
 /// What made an entry.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = EntrySource)]
-struct SourceView {
+pub(crate) struct SourceView {
     /// Kind of what it was made of.
     #[serde(rename = "type")]
     #[schema(example = "receipt")]
-    kind: String,
+    pub(crate) kind: String,
     /// Its id.
-    id: String,
+    pub(crate) id: String,
     /// Name of the rule.
     #[schema(example = "receipt")]
-    rule: String,
+    pub(crate) rule: String,
 }
 
 impl From<&Entry> for EntryView {

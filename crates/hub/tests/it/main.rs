@@ -4,6 +4,7 @@
 
 mod contract;
 mod document;
+mod exports;
 mod integrity;
 mod nearest;
 mod offices;

@@ -8,7 +8,7 @@ use crate::{Company, systems};
 
 /// A hundred goods at nine offices, moved 100,000 times over two years, every movement with its entry. Foreign keys
 /// are not checked while it is written, which integrity makes up for.
-const HISTORY: &str = "
+pub(crate) const HISTORY: &str = "
     SET session_replication_role = replica;
     INSERT INTO warehouse.items
         (id, sku, name, description, country_of_origin, unit, status, version, created_at, updated_at)
@@ -20,7 +20,8 @@ const HISTORY: &str = "
     FROM platform.offices AS o CROSS JOIN warehouse.items AS i;
     CREATE TEMPORARY TABLE history AS
     SELECT p.*, md5('movement' || n)::UUID AS movement, md5('entry' || n)::UUID AS entry,
-        md5('posting' || n)::UUID AS posting, now() - n * INTERVAL '10 minutes' AS recorded_at
+        md5('posting' || n)::UUID AS posting,
+        date_trunc('milliseconds', now()) - n * INTERVAL '10 minutes' AS recorded_at
     FROM generate_series(1, 100000) AS n JOIN places AS p ON p.place = n % 900;
     INSERT INTO warehouse.stock_levels
         (region, id, office, location, item, currency, on_hand, reserved, incoming, value_minor, version, created_at,

@@ -9,14 +9,12 @@ use kernel::{
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    ImportBatch, ImportRow, Writer, format::RowIds, group::Document, output::Output,
-    source::Batches,
-};
+use super::{ImportBatch, ImportRow, Writer, format::RowIds, group::Document, source::Batches};
 use crate::{
     error::{ApiError, internal},
     exchange::Exchange,
-    problem::{self, Effect, Problem, ToProblem},
+    output::{Output, last_line},
+    problem::{self, Problem, ToProblem},
 };
 
 /// An import at work.
@@ -306,21 +304,6 @@ fn id(reply: &Reply, index: u64, ids: RowIds) -> Option<&str> {
             .and_then(|index| reply.effect_ids.get(index))
             .map(String::as_str),
     }
-}
-
-/// Why the rows behind have no results.
-fn last_line(problem: &Problem) -> Value {
-    let mut line = json!({
-        "status": problem.kind().status, "code": problem.kind().code, "detail": problem.detail(),
-        "retryable": problem.0.retryable,
-    });
-    if let Some(milliseconds) = problem.0.retry_after_ms {
-        line["retry_after_ms"] = milliseconds.into();
-    }
-    if matches!(problem.0.effect, Effect::Unknown { .. }) {
-        line["effect"] = "unknown".into();
-    }
-    line
 }
 
 fn draining() -> Problem {

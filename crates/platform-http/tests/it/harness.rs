@@ -405,6 +405,7 @@ impl World {
             .routes(routes!(offices))
             .routes(routes!(check))
             .routes(routes!(crate::imports::import_things))
+            .routes(routes!(crate::exports::export_numbers))
             .with_state(app.clone());
         let ready = setup.ready.clone();
         let service = platform_http::service(

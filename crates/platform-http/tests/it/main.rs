@@ -9,6 +9,7 @@
 mod auth;
 mod checks;
 mod connections;
+mod exports;
 mod harness;
 mod imports;
 mod limits;

@@ -11,32 +11,32 @@ use crate::domain::customer::{Customer, CustomerStatus, Email};
 /// Who buys of an office.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Customer)]
-pub(crate) struct CustomerView {
+pub struct CustomerView {
     #[schema(value_type = String, example = "cus_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    id: CustomerId,
+    pub(crate) id: CustomerId,
     #[schema(value_type = String, example = "ber")]
-    office: OfficeCode,
+    pub(crate) office: OfficeCode,
     /// Home region of the office.
     #[schema(value_type = String, example = "eu1")]
-    home_region: RegionTag,
+    pub(crate) home_region: RegionTag,
     #[schema(example = "Kim Example")]
-    name: String,
+    pub(crate) name: String,
     #[schema(example = "kim@example.com")]
-    email: Option<String>,
+    pub(crate) email: Option<String>,
     #[schema(example = "+49 30 1234567")]
-    phone: Option<String>,
+    pub(crate) phone: Option<String>,
     #[schema(example = "DE123456789")]
-    tax_id: Option<String>,
+    pub(crate) tax_id: Option<String>,
     /// `anonymised`: nothing is known of the person any more.
     #[schema(value_type = CustomerStatusName)]
-    status: CustomerStatus,
+    pub(crate) status: CustomerStatus,
     /// Rises by one with every write that changes what is shown.
     #[schema(minimum = 1, example = 1)]
-    version: i64,
+    pub(crate) version: i64,
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// Members that tell of a person.

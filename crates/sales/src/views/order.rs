@@ -16,63 +16,63 @@ use crate::domain::{
 /// What a customer of an office wants, what it comes to, and what became of it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Order)]
-pub(crate) struct OrderView {
+pub struct OrderView {
     #[schema(value_type = String, example = "ord_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    id: OrderId,
+    pub(crate) id: OrderId,
     #[schema(value_type = String, example = "ber")]
-    office: OfficeCode,
+    pub(crate) office: OfficeCode,
     /// Home region of the office.
     #[schema(value_type = String, example = "eu1")]
-    home_region: RegionTag,
+    pub(crate) home_region: RegionTag,
     #[schema(value_type = String, example = "cus_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    customer: CustomerId,
+    pub(crate) customer: CustomerId,
     /// The office's.
     #[schema(value_type = String, example = "EUR")]
-    currency: CurrencyCode,
+    pub(crate) currency: CurrencyCode,
     /// A draft is `expired` from `expires_at` on, though the version rises only when that is written down.
     #[schema(value_type = OrderStatusName)]
-    status: OrderStatus,
+    pub(crate) status: OrderStatus,
     /// Net of the lines.
     #[schema(value_type = i64, example = 20_000)]
-    subtotal_minor: AmountMinor,
+    pub(crate) subtotal_minor: AmountMinor,
     /// Tax of the lines, each rounded half up.
     #[schema(value_type = i64, example = 3_800)]
-    tax_minor: AmountMinor,
+    pub(crate) tax_minor: AmountMinor,
     #[schema(value_type = i64, example = 23_800)]
-    total_minor: AmountMinor,
+    pub(crate) total_minor: AmountMinor,
     /// All that was ever paid, refunds not taken off.
     #[schema(value_type = i64, example = 0)]
-    paid_minor: AmountMinor,
+    pub(crate) paid_minor: AmountMinor,
     #[schema(value_type = i64, example = 0)]
-    refunded_minor: AmountMinor,
+    pub(crate) refunded_minor: AmountMinor,
     /// What shipments invoiced, with tax.
     #[schema(value_type = i64, example = 0)]
-    invoiced_minor: AmountMinor,
+    pub(crate) invoiced_minor: AmountMinor,
     /// What returns credited, with tax.
     #[schema(value_type = i64, example = 0)]
-    credited_minor: AmountMinor,
+    pub(crate) credited_minor: AmountMinor,
     /// `paid` once it is placed and paid − refunded ≥ total − cancelled − credited.
     #[schema(value_type = PaymentStatusName)]
-    payment_status: PaymentStatus,
+    pub(crate) payment_status: PaymentStatus,
     #[schema(value_type = FulfilmentStatusName)]
-    fulfilment_status: FulfilmentStatus,
+    pub(crate) fulfilment_status: FulfilmentStatus,
     /// When it was confirmed.
     #[schema(value_type = Option<String>, format = DateTime)]
-    placed_at: Option<Timestamp>,
+    pub(crate) placed_at: Option<Timestamp>,
     /// When a draft ends by itself; null once it is something else.
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
     #[schema(example = "PO-4711")]
-    reference: Option<String>,
-    notes: Option<String>,
-    lines: Vec<LineView>,
+    pub(crate) reference: Option<String>,
+    pub(crate) notes: Option<String>,
+    pub(crate) lines: Vec<LineView>,
     /// Rises by one with every write that changes what is shown.
     #[schema(minimum = 1, example = 1)]
-    version: i64,
+    pub(crate) version: i64,
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// So many units of an item from a location, at the price and tax rate of the moment in which the line was made.
@@ -80,29 +80,29 @@ pub(crate) struct OrderView {
 #[schema(as = OrderLine)]
 pub(crate) struct LineView {
     #[schema(value_type = String, example = "oln_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    id: OrderLineId,
+    pub(crate) id: OrderLineId,
     #[schema(value_type = String, example = "itm_g_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    item: ItemId,
+    pub(crate) item: ItemId,
     #[schema(example = "LAMP-7")]
-    sku: String,
+    pub(crate) sku: String,
     #[schema(example = "Desk lamp")]
-    name: String,
+    pub(crate) name: String,
     #[schema(value_type = String, example = "ber-main")]
-    location: LocationCode,
+    pub(crate) location: LocationCode,
     #[schema(value_type = i64, minimum = 1, example = 2)]
-    quantity: Quantity,
+    pub(crate) quantity: Quantity,
     /// Net.
     #[schema(value_type = i64, example = 10_000)]
-    unit_price_minor: AmountMinor,
+    pub(crate) unit_price_minor: AmountMinor,
     /// Basis points.
     #[schema(example = 1900)]
-    tax_rate_bp: i64,
+    pub(crate) tax_rate_bp: i64,
     #[schema(value_type = i64, example = 0)]
-    shipped: Quantity,
+    pub(crate) shipped: Quantity,
     #[schema(value_type = i64, example = 0)]
-    returned: Quantity,
+    pub(crate) returned: Quantity,
     #[schema(value_type = i64, example = 0)]
-    cancelled: Quantity,
+    pub(crate) cancelled: Quantity,
 }
 
 impl From<&Line> for LineView {

@@ -66,6 +66,8 @@ const PAGE_SKU_ASC: &str = concat!(
     select_item!("WHERE i.sku = $8 AND ($7::TEXT IS NULL OR i.status = $7::TEXT) AND "),
     page!(asc)
 );
+const CURRENCIES: &str =
+    "SELECT DISTINCT p.currency FROM warehouse.item_prices AS p ORDER BY p.currency";
 const WITH_SKU: &str = "SELECT id FROM warehouse.items WHERE sku = $1";
 const FACTS: &str = "SELECT id, sku, status FROM warehouse.items WHERE id = ANY ($1)";
 const QUOTES: &str = "SELECT i.id, i.sku, i.name, i.status, \
@@ -99,6 +101,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LOCK,
     MANY,
     IDS_AFTER,
+    CURRENCIES,
     WITH_SKU,
     FACTS,
     QUOTES,
@@ -173,6 +176,12 @@ pub(crate) async fn ids_after(
     rows.iter()
         .map(|row| Ok(ItemId::new(RegionTag::global(), row.get("id")?)))
         .collect()
+}
+
+/// Every currency that anything has a price in. Reads all prices, as whoever asks is about to.
+pub(crate) async fn currencies(session: &Session) -> Result<Vec<CurrencyCode>, DbError> {
+    let rows = session.rows(CURRENCIES, &[]).await?;
+    rows.iter().map(|row| row.get("currency")).collect()
 }
 
 /// The id of the item with the SKU.

@@ -133,44 +133,44 @@ pub(crate) struct LevelChange {
 /// One change of what a level has on hand. Nothing of it ever changes.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = StockMovement)]
-pub(crate) struct MovementView {
+pub struct MovementView {
     #[schema(value_type = String, example = "mov_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    pub(super) id: MovementId,
+    pub(crate) id: MovementId,
     #[schema(value_type = String, example = "ber")]
-    office: OfficeCode,
+    pub(crate) office: OfficeCode,
     /// Home region of the office.
     #[schema(value_type = String, example = "eu1")]
-    home_region: RegionTag,
+    pub(crate) home_region: RegionTag,
     #[schema(value_type = String, example = "ber-main")]
-    location: LocationCode,
+    pub(crate) location: LocationCode,
     #[schema(value_type = String, example = "itm_g_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
-    item: ItemId,
+    pub(crate) item: ItemId,
     #[schema(example = "LAMP-7")]
-    sku: String,
+    pub(crate) sku: String,
     /// ISO 4217; the currency of the office.
     #[schema(value_type = String, example = "EUR")]
-    currency: CurrencyCode,
+    pub(crate) currency: CurrencyCode,
     /// Units that came (positive) or went (negative).
     #[schema(example = 40)]
-    delta: i64,
+    pub(crate) delta: i64,
     /// What they were worth, in minor units.
     #[schema(value_type = i64, example = 480_000)]
-    value_delta_minor: AmountMinor,
+    pub(crate) value_delta_minor: AmountMinor,
     #[schema(value_type = MovementKindName)]
-    kind: MovementKind,
+    pub(crate) kind: MovementKind,
     /// Of an adjustment.
     #[schema(value_type = Option<ReasonName>)]
-    reason: Option<Reason>,
+    pub(crate) reason: Option<Reason>,
     #[schema(example = "PO-2210")]
-    reference: Option<String>,
+    pub(crate) reference: Option<String>,
     /// What it did to the books; null where it was worth nothing.
     #[schema(value_type = Option<String>, example = "jrn_eu1_3v9kq2m8x0c7d5f1h4j6n9p2rs")]
-    journal_entry: Option<EntryId>,
+    pub(crate) journal_entry: Option<EntryId>,
     #[schema(value_type = String, format = DateTime)]
-    recorded_at: Timestamp,
+    pub(crate) recorded_at: Timestamp,
     /// Subject of the token that recorded it.
     #[schema(example = "ada")]
-    recorded_by: String,
+    pub(crate) recorded_by: String,
     /// The same as `recorded_at`.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,

@@ -1,69 +1,94 @@
-//! The answer, line by line. Whoever does not read it loses it; the work goes on.
+//! An answer that is sent piece by piece, as it comes about. A reader that takes nothing for too long is given up.
 
 use std::{io, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// Lines are sent on when there are so many bytes of them, and after every batch.
+use crate::problem::{Effect, Problem};
+
+/// What was written is sent on when it has so many bytes, and when it is flushed.
 const PIECE: usize = 64 << 10;
 /// Pieces that wait for the reader.
 const PIECES: usize = 4;
 
 #[derive(Debug)]
 enum Piece {
-    Lines(Bytes),
+    Bytes(Bytes),
     /// There is nothing more, and that is as it should be.
     End,
 }
 
-/// Where the lines go.
+/// Where an answer goes.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     /// `None`: nobody reads any more.
     pieces: Option<mpsc::Sender<Piece>>,
-    lines: Vec<u8>,
+    bytes: Vec<u8>,
     /// Time for a reader to take one piece.
     patience: Duration,
 }
 
 impl Output {
     /// The writing and the reading end.
-    pub(super) fn new(patience: Duration) -> (Self, Body) {
+    pub(crate) fn new(patience: Duration) -> (Self, Body) {
         let (pieces, receiver) = mpsc::channel(PIECES);
         let output = Self {
             pieces: Some(pieces),
-            lines: Vec::new(),
+            bytes: Vec::new(),
             patience,
         };
         (output, body(receiver))
     }
 
     /// Adds a line.
-    pub(super) async fn line(&mut self, value: &Value) {
+    pub(crate) async fn line(&mut self, value: &Value) {
+        self.write(|bytes| {
+            bytes.extend_from_slice(value.to_string().as_bytes());
+            bytes.push(b'\n');
+        })
+        .await;
+    }
+
+    /// Adds what `append` appends.
+    pub(crate) async fn write(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
         if self.pieces.is_none() {
             return;
         }
-        self.lines.extend_from_slice(value.to_string().as_bytes());
-        self.lines.push(b'\n');
-        if self.lines.len() >= PIECE {
+        append(&mut self.bytes);
+        if self.bytes.len() >= PIECE {
             self.flush().await;
         }
     }
 
     /// Sends what there is.
-    pub(super) async fn flush(&mut self) {
-        if !self.lines.is_empty() {
-            let lines = Bytes::from(std::mem::take(&mut self.lines));
-            self.send(Piece::Lines(lines)).await;
+    pub(crate) async fn flush(&mut self) {
+        if !self.bytes.is_empty() {
+            let bytes = Bytes::from(std::mem::take(&mut self.bytes));
+            self.send(Piece::Bytes(bytes)).await;
+        }
+    }
+
+    /// Whether somebody still reads, as far as is known.
+    pub(crate) fn is_read(&self) -> bool {
+        self.pieces.is_some()
+    }
+
+    /// Ends when the reader hangs up.
+    pub(crate) fn hung_up(&self) -> impl Future<Output = ()> + Send + use<> {
+        let pieces = self.pieces.clone();
+        async move {
+            if let Some(pieces) = pieces {
+                pieces.closed().await;
+            }
         }
     }
 
     /// Ends the answer well. Without it, the reader sees that it broke off.
-    pub(super) async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.flush().await;
         self.send(Piece::End).await;
     }
@@ -72,22 +97,34 @@ impl Output {
         let Some(pieces) = &self.pieces else { return };
         let sent = tokio::time::timeout(self.patience, pieces.send(piece)).await;
         if !matches!(sent, Ok(Ok(()))) {
-            tracing::info!(slow = sent.is_err(), "import.nobody_reads");
+            tracing::info!(slow = sent.is_err(), "answer.nobody_reads");
             self.pieces = None;
         }
     }
+}
+
+/// Why an answer of lines is not whole: its last line.
+pub(crate) fn last_line(problem: &Problem) -> Value {
+    let mut line = json!({
+        "status": problem.kind().status, "code": problem.kind().code, "detail": problem.detail(),
+        "retryable": problem.0.retryable,
+    });
+    if let Some(milliseconds) = problem.0.retry_after_ms {
+        line["retry_after_ms"] = milliseconds.into();
+    }
+    if matches!(problem.0.effect, Effect::Unknown { .. }) {
+        line["effect"] = "unknown".into();
+    }
+    line
 }
 
 fn body(receiver: mpsc::Receiver<Piece>) -> Body {
     let pieces = stream::unfold(Some(receiver), async |receiver| {
         let mut receiver = receiver?;
         match receiver.recv().await {
-            Some(Piece::Lines(lines)) => Some((Ok(lines), Some(receiver))),
+            Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(receiver))),
             Some(Piece::End) => None,
-            None => Some((
-                Err(io::Error::other("the results of an import broke off")),
-                None,
-            )),
+            None => Some((Err(io::Error::other("the answer broke off")), None)),
         }
     });
     Body::from_stream(pieces.fuse())
