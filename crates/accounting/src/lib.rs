@@ -18,11 +18,32 @@ pub use views::EntryView;
 
 /// The journal for the systems above: posting entries that nobody typed (the demo company's), and reading some.
 pub mod journal {
+    use std::collections::BTreeMap;
+
     use kernel::{RegionTag, Timestamp, id::EntryId};
     use platform_db::{DbError, Session};
+    use serde_json::Value;
 
     pub use crate::ops::load_entry::{LoadEntryError, NewJournalEntry, load_entry};
     use crate::{EntryView, storage};
+
+    /// The same as JSON, by id: what stands in place of an id.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn views(
+        session: &Session,
+        regions: &[RegionTag],
+        ids: &[EntryId],
+        until: Option<Timestamp>,
+    ) -> Result<BTreeMap<String, Value>, DbError> {
+        let entries = entries(session, regions, ids, until).await?;
+        let view = |entry: &EntryView| {
+            let json = serde_json::to_value(entry).unwrap_or_default();
+            (entry.id().to_string(), json)
+        };
+        Ok(entries.iter().map(view).collect())
+    }
 
     /// Those of the entries that there are, as they were at `until`; who may see them is for the caller to say.
     ///

@@ -4,6 +4,7 @@ pub mod call;
 pub mod code;
 pub mod date;
 pub mod error;
+pub mod expand;
 pub mod id;
 pub mod money;
 #[cfg(feature = "openapi")]
@@ -21,6 +22,7 @@ pub use call::{Call, Freshness, ReadMode, ReadWant, Token};
 pub use code::{AccountCode, CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag};
 pub use date::{Date, Month};
 pub use error::{Common, FieldError, Invalid, OpError, SystemError};
+pub use expand::{Expand, Inlined};
 pub use id::{Id, Kind, RequestId};
 pub use money::{AmountMinor, PositiveAmount, Quantity};
 pub use page::{Order, PageRequest, Position, Read};

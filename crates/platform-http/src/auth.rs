@@ -126,17 +126,7 @@ impl<S: Send + Sync, P: Permission> FromRequestParts<S> for Can<P> {
         let exchange = Exchange::of(parts)?;
         let principal = authenticated(&exchange)?;
         if !principal.has(P::SCOPE) {
-            let detail = format!("The token lacks the scope {}.", P::SCOPE);
-            return Err(Problem::new(&problem::SCOPE_MISSING, detail)
-                .with("scope", P::SCOPE.as_str())
-                .header(
-                    header::WWW_AUTHENTICATE,
-                    format_args!(
-                        "Bearer error=\"insufficient_scope\", scope=\"{}\"",
-                        P::SCOPE
-                    ),
-                )
-                .into());
+            return Err(scope_missing(P::SCOPE).into());
         }
         let want = check_request(parts, &exchange)?;
         let caller = Caller {
@@ -214,6 +204,17 @@ pub(crate) fn peer(parts: &Parts) -> Option<IpAddr> {
         .extensions
         .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
         .map(|info| info.0.ip().to_canonical())
+}
+
+/// The token lacks a right.
+pub(crate) fn scope_missing(scope: Scope) -> Problem {
+    let detail = format!("The token lacks the scope {scope}.");
+    Problem::new(&problem::SCOPE_MISSING, detail)
+        .with("scope", scope.as_str())
+        .header(
+            header::WWW_AUTHENTICATE,
+            format_args!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""),
+        )
 }
 
 fn authenticated(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {

@@ -6,7 +6,9 @@ use http::{Method, request::Parts};
 use kernel::{Call, IdempotencyKey, OfficeCode, Principal};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{error::internal, headers::EntityTags, problem::Problem, service::Shared};
+use crate::{
+    error::internal, expand::Expandable, headers::EntityTags, problem::Problem, service::Shared,
+};
 
 /// One request on its way through the service; among the extensions of the request. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub(crate) struct Operation {
     pub(crate) method: String,
     /// Names of its query parameters.
     pub(crate) query: Vec<String>,
+    /// What it can show in place of an id.
+    pub(crate) expand: Vec<Expandable>,
     /// Media types of its answers, problems aside.
     pub(crate) produces: Vec<String>,
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod csv;
 mod error;
 mod exchange;
+mod expand;
 mod export;
 mod fields;
 mod finish;
@@ -38,6 +39,7 @@ pub use auth::{
 };
 pub use config::{HttpConfig, Limits, Quota, TrustedProxies};
 pub use error::ApiError;
+pub use expand::Expanding;
 pub use export::{Export, ExportFormat, ExportRequest, ExportRow, ExportSink, ExportStopped};
 pub use fields::Fields;
 pub use import::{
@@ -50,7 +52,7 @@ pub use paging::{AllowPartial, Listed, Paging};
 pub use params::{Params, Segment, Segments};
 pub use place::{LocatedBy, locate};
 pub use problem::{Effect, ParameterError, Problem, ProblemType, ToProblem};
-pub use reply::{Found, Written};
+pub use reply::{Expanded, Found, Written};
 pub use report::{Format, Report, Tabled};
 pub use server::serve;
 pub use service::{Readiness, Service, ServiceParts, System, document, readiness, service};

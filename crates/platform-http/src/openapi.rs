@@ -4,7 +4,8 @@
 //! everywhere: the security scheme, the common request headers, the headers of every answer, the problems that any
 //! operation can answer. `x-keyless: true` among an operation's extensions marks a POST that takes no key (it is read
 //! with `JsonRequest`); `x-import: true` one that takes a file of rows (`ImportRequest`); `security(())` marks a public
-//! operation.
+//! operation; `x-expand: {"lines.item": "warehouse:read"}` says which members can be shown as what they name (`Expanding`),
+//! and which right that needs.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -19,11 +20,18 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{exchange::Operation, service::System, write::MERGE_PATCH};
+use crate::{
+    exchange::Operation,
+    expand::{Expandable, PATHS_MAX},
+    service::System,
+    write::MERGE_PATCH,
+};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const KEYLESS: &str = "x-keyless";
 const IMPORT: &str = "x-import";
+const EXPAND: &str = "x-expand";
+const EXPAND_SCOPES: &str = "x-scopes";
 const JSON: &str = "application/json";
 
 const DESCRIPTION: &str = "\
@@ -79,6 +87,7 @@ pub(crate) fn operations(document: &Value) -> HashMap<String, Vec<Arc<Operation>
                 id,
                 method: method.to_ascii_uppercase(),
                 query,
+                expand: expandable(&operation["parameters"]),
                 produces: produces(&operation["responses"]),
             };
             operations
@@ -88,6 +97,29 @@ pub(crate) fn operations(document: &Value) -> HashMap<String, Vec<Arc<Operation>
         }
     }
     operations
+}
+
+/// What an operation can show in place of an id.
+fn expandable(parameters: &Value) -> Vec<Expandable> {
+    let parameters = parameters.as_array().into_iter().flatten();
+    let scopes = parameters.filter_map(|parameter| parameter[EXPAND_SCOPES].as_object());
+    let read = |(path, scope): (&String, &Value)| {
+        let (path, scope) = (path.clone(), scope.as_str()?.parse().ok()?);
+        Some(Expandable { path, scope })
+    };
+    scopes.flatten().filter_map(read).collect()
+}
+
+/// The parameter of an operation that can show these members as what they name.
+fn expand_parameter(scopes: &Value) -> Value {
+    let paths: Vec<&String> = scopes.as_object().into_iter().flat_map(Map::keys).collect();
+    let description = "Members to show as what they name, in place of its id, as a comma list. Each needs the right that \
+        `x-scopes` names. The `ETag` is weak then, and `If-Match` compares the version in it.";
+    json!({
+        "name": "expand", "in": "query", "required": false, "style": "form", "explode": false,
+        "description": description, EXPAND_SCOPES: scopes,
+        "schema": {"type": "array", "maxItems": PATHS_MAX, "items": {"type": "string", "enum": paths}},
+    })
 }
 
 /// The media types of the answers of an operation that went well; JSON where none is described.
@@ -222,6 +254,13 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value, schemas: 
     fix_parameters(path, operation);
     let keyless = object(operation).remove(KEYLESS) == Some(Value::Bool(true));
     let import = object(operation).remove(IMPORT) == Some(Value::Bool(true));
+    if let Some(scopes) = object(operation).remove(EXPAND) {
+        let parameter = expand_parameter(&scopes);
+        let parameters = operation["parameters"].as_array_mut();
+        parameters
+            .into_iter()
+            .for_each(|list| list.push(parameter.clone()));
+    }
     let public = operation["security"] == json!([{}]);
     let shape = Shape {
         get: method == "get",

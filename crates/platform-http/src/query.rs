@@ -97,7 +97,12 @@ fn unknown(name: String, known: &[String]) -> ParameterError {
 pub(crate) fn filter_hash(path: &str, pairs: &Pairs) -> [u8; 8] {
     let mut filters: Vec<_> = pairs
         .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "limit" | "cursor" | "allow_partial"))
+        .filter(|(name, _)| {
+            !matches!(
+                name.as_str(),
+                "limit" | "cursor" | "allow_partial" | "expand"
+            )
+        })
         .filter(|(name, value)| (name.as_str(), value.as_str()) != ("order", "desc")) // the default
         .collect();
     filters.sort_unstable();

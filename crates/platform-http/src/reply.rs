@@ -2,8 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use kernel::Reply;
+use kernel::{Inlined, Reply};
 use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{ApiError, internal};
 
@@ -38,6 +40,34 @@ impl<T> Found<T> {
             version: None,
             stable: false,
             body,
+        }
+    }
+}
+
+/// One resource, or a page of them, that shows what some of its ids name, if that was asked for.
+#[derive(Debug, Clone)]
+pub struct Expanded<T> {
+    found: Found<T>,
+    inlined: Option<Inlined>,
+    page: bool,
+}
+
+impl<T> Expanded<T> {
+    /// A resource; `None` where nothing was asked for.
+    pub fn one(found: Found<T>, inlined: Option<Inlined>) -> Self {
+        Self {
+            found,
+            inlined,
+            page: false,
+        }
+    }
+
+    /// A page, whose resources are in its `data`.
+    pub fn page(body: T, inlined: Option<Inlined>) -> Self {
+        Self {
+            found: Found::plain(body),
+            inlined,
+            page: true,
         }
     }
 }
@@ -87,26 +117,62 @@ impl IntoResponse for Written {
 
 impl<T: Serialize> IntoResponse for Found<T> {
     fn into_response(self) -> Response {
-        let body = match serde_json::to_vec(&self.body) {
-            Ok(body) => body,
-            Err(error) => {
-                tracing::error!(%error, "an answer cannot be written as JSON");
-                return ApiError::from(internal(false)).into_response();
-            }
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, JSON);
-        insert(
-            &mut headers,
-            header::ETAG,
-            self.version.map(|version| format!("\"{version}\"")),
-        );
-        let mut response = (headers, body).into_response();
-        if self.stable {
-            response.extensions_mut().insert(Stable);
+        let tag = self.version.map(|version| format!("\"{version}\""));
+        match serde_json::to_vec(&self.body) {
+            Ok(body) => shown(body, tag, self.stable),
+            Err(error) => unwritable(&error),
         }
-        response
     }
+}
+
+/// An answer's tag is that of its content: another one when anything changed that it shows, also by itself.
+impl<T: Serialize> IntoResponse for Expanded<T> {
+    fn into_response(self) -> Response {
+        let Some(inlined) = self.inlined else {
+            return self.found.into_response();
+        };
+        let mut body = match serde_json::to_value(&self.found.body) {
+            Ok(body) => body,
+            Err(error) => return unwritable(&error),
+        };
+        if self.page {
+            let rows = body.get_mut("data").and_then(Value::as_array_mut);
+            rows.into_iter()
+                .flatten()
+                .for_each(|row| inlined.apply(row));
+        } else {
+            inlined.apply(&mut body);
+        }
+        let body = body.to_string().into_bytes();
+        let version = self.found.version;
+        let tag = version.map(|version| format!("W/\"{version}-{}\"", digest(&body)));
+        shown(body, tag, true)
+    }
+}
+
+fn shown(body: Vec<u8>, tag: Option<String>, stable: bool) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    insert(&mut headers, header::ETAG, tag);
+    let mut response = (headers, body).into_response();
+    if stable {
+        response.extensions_mut().insert(Stable);
+    }
+    response
+}
+
+fn unwritable(error: &serde_json::Error) -> Response {
+    tracing::error!(%error, "an answer cannot be written as JSON");
+    ApiError::from(internal(false)).into_response()
+}
+
+/// 64 bits in hexadecimal.
+fn digest(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl<T: Serialize> IntoResponse for crate::Listed<T> {

@@ -24,9 +24,14 @@ pub mod catalogue {
 
     use kernel::{CurrencyCode, Timestamp, id::ItemId};
     use platform_db::{DbError, Session};
+    use serde_json::Value;
     use uuid::Uuid;
 
-    use crate::storage;
+    use crate::{
+        domain::item::Item,
+        storage,
+        views::{ItemView, json},
+    };
     pub use crate::{
         ops::{
             index_catalogue::index_catalogue,
@@ -35,6 +40,20 @@ pub mod catalogue {
         },
         storage::items::Quote,
     };
+
+    /// Those of the items that there are as JSON, by id, as they are at `now`: what stands in place of an id.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn views(
+        session: &Session,
+        items: &[ItemId],
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, Value>, DbError> {
+        let items = storage::items::many(session, items, now).await?;
+        let view = |item: &Item| (item.id.to_string(), json(&ItemView::from(item)));
+        Ok(items.iter().map(view).collect())
+    }
 
     /// What those of the items that there are are called and cost at a moment, by id. Asked in the transaction that
     /// sells them.
@@ -64,10 +83,17 @@ pub mod loading {
 pub mod locations {
     use std::collections::BTreeMap;
 
+    use futures_util::try_join;
     use kernel::{LocationCode, OfficeCode, RegionTag};
-    use platform_db::{DbError, Session, Txn};
+    use platform_db::{DbError, Session, Txn, offices};
+    use serde_json::Value;
 
-    use crate::{domain::location::LocationKind, ops::create_location, storage};
+    use crate::{
+        domain::location::{Location, LocationKind},
+        ops::create_location,
+        storage,
+        views::{LocationView, json},
+    };
 
     /// Inserts the depot that a new office starts with, and emits its event.
     ///
@@ -93,6 +119,26 @@ pub mod locations {
 
     /// The constraint that a taken code violates.
     pub const CODE_CONSTRAINT: &str = "locations_pkey";
+
+    /// Those of the locations that there are as JSON, by code: what stands in place of a code.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn views(
+        session: &Session,
+        codes: &[LocationCode],
+    ) -> Result<BTreeMap<String, Value>, DbError> {
+        let (locations, homes) = try_join!(
+            storage::locations::many(session, codes),
+            offices::homes(session)
+        )?;
+        let view = |location: Location| {
+            let home = homes.iter().find(|home| home.office == location.office)?;
+            let view = LocationView::new(&location, home.region.clone());
+            Some((location.code.to_string(), json(&view)))
+        };
+        Ok(locations.into_iter().filter_map(view).collect())
+    }
 
     /// The office that the location belongs to; `None` when there is no such location.
     ///

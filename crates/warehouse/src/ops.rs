@@ -9,6 +9,7 @@ pub(crate) mod filters;
 pub(crate) mod find_availability;
 pub(crate) mod import_items;
 pub(crate) mod index_catalogue;
+pub(crate) mod inline;
 pub(crate) mod load_items;
 pub(crate) mod load_shop;
 pub(crate) mod load_stock;

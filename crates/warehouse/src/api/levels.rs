@@ -5,7 +5,9 @@ use kernel::{
     LocationCode, OfficeCode, Position, Timestamp,
     id::{ItemId, LevelId},
 };
-use platform_http::{ApiError, Can, Found, Paging, Params, Segment, permission::WarehouseRead};
+use platform_http::{
+    ApiError, Can, Expanded, Expanding, Found, Paging, Params, Segment, permission::WarehouseRead,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -61,13 +63,15 @@ pub(super) struct MomentQuery {
         (status = 200, description = "One page of levels.", body = LevelPage),
         (status = 422, description = "`validation_failed` (`as_of` in the future), `as_of_too_old`"),
     ),
+    extensions(("x-expand" = json!({"item": "warehouse:read", "location": "warehouse:read"}))),
     security(("bearer" = ["warehouse:read"])))]
 pub(super) async fn list_levels(
     State(app): State<App>,
     caller: Can<WarehouseRead>,
     Params(query): Params<LevelQuery>,
     paging: Paging,
-) -> Result<Found<LevelPage>, ApiError> {
+    Expanding(expand): Expanding,
+) -> Result<Expanded<LevelPage>, ApiError> {
     let wanted = StockWanted {
         offices: query.office,
         location: query.location,
@@ -81,19 +85,21 @@ pub(super) async fn list_levels(
     };
     let who = (&caller.call, &*caller.principal, caller.want);
     let (listed, as_of) =
-        read::list_levels(&app, who, (wanted, times), paging.request.clone()).await?;
+        read::list_levels(&app, who, (wanted, times), (paging.request.clone(), expand)).await?;
+    let (levels, inlined) = listed;
     let listed = paging.page(
-        listed,
+        levels,
         |seen| Position {
             created_at: seen.stock.created_at,
             id: seen.stock.id.uuid().to_string(),
         },
         |seen| LevelView::seen(&seen, None),
     );
-    Ok(Found::plain(LevelPage {
+    let page = LevelPage {
         listed,
         is_final: as_of.map(|as_of| as_of.is_final),
-    }))
+    };
+    Ok(Expanded::page(page, inlined))
 }
 
 /// Shows one level.
@@ -106,19 +112,22 @@ pub(super) async fn list_levels(
         (status = 200, description = "The level.", body = LevelView),
         (status = 422, description = "`validation_failed` (`as_of` in the future), `as_of_too_old`"),
     ),
+    extensions(("x-expand" = json!({"item": "warehouse:read", "location": "warehouse:read"}))),
     security(("bearer" = ["warehouse:read"])))]
 pub(super) async fn get_level(
     State(app): State<App>,
     caller: Can<WarehouseRead>,
     Segment(id): Segment<LevelId>,
     Params(query): Params<MomentQuery>,
-) -> Result<Found<LevelView>, ApiError> {
+    Expanding(expand): Expanding,
+) -> Result<Expanded<LevelView>, ApiError> {
     let how = (&caller.call, caller.want);
-    let (level, as_of) = read::get_level(&app, how, id, query.as_of).await?;
+    let (level, inlined, as_of) = read::get_level(&app, how, (id, expand), query.as_of).await?;
     caller.reach(&level.stock.office)?;
     let view = LevelView::seen(&level, as_of);
-    Ok(match level.past {
+    let found = match level.past {
         None => Found::versioned(level.stock.version, view),
         Some(_) => Found::plain(view),
-    })
+    };
+    Ok(Expanded::one(found, inlined))
 }

@@ -5,7 +5,9 @@ use kernel::{
     LocationCode, OfficeCode, Position, Timestamp,
     id::{ItemId, MovementId},
 };
-use platform_http::{ApiError, Can, Found, Paging, Params, Segment, permission::WarehouseRead};
+use platform_http::{
+    ApiError, Can, Expanded, Expanding, Found, Paging, Params, Segment, permission::WarehouseRead,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -60,13 +62,16 @@ pub(super) struct MovementQuery {
         (status = 200, description = "One page of movements, by `recorded_at`.", body = MovementPage),
         (status = 422, description = "`validation_failed` (`as_of` in the future), `as_of_too_old`"),
     ),
+    extensions(("x-expand" = json!({"item": "warehouse:read", "location": "warehouse:read",
+        "journal_entry": "accounting:read"}))),
     security(("bearer" = ["warehouse:read"])))]
 pub(super) async fn list_movements(
     State(app): State<App>,
     caller: Can<WarehouseRead>,
     Params(query): Params<MovementQuery>,
     paging: Paging,
-) -> Result<Found<MovementPage>, ApiError> {
+    Expanding(expand): Expanding,
+) -> Result<Expanded<MovementPage>, ApiError> {
     let wanted = StockWanted {
         offices: query.office,
         location: query.location,
@@ -82,19 +87,22 @@ pub(super) async fn list_movements(
         (&caller.call, &*caller.principal, caller.want),
         (wanted, (query.kind, query.reference), times),
     );
-    let (listed, as_of) = read::list_movements(&app, who, wanted, paging.request.clone()).await?;
+    let page = (paging.request.clone(), expand);
+    let (listed, as_of) = read::list_movements(&app, who, wanted, page).await?;
+    let (movements, inlined) = listed;
     let listed = paging.page(
-        listed,
+        movements,
         |movement| Position {
             created_at: movement.recorded_at,
             id: movement.id.uuid().to_string(),
         },
         |movement| MovementView::from(&movement),
     );
-    Ok(Found::plain(MovementPage {
+    let page = MovementPage {
         listed,
         is_final: as_of.map(|as_of| as_of.is_final),
-    }))
+    };
+    Ok(Expanded::page(page, inlined))
 }
 
 /// Shows one movement.
@@ -107,15 +115,19 @@ pub(super) async fn list_movements(
         (status = 200, description = "The movement.", body = MovementView),
         (status = 422, description = "`validation_failed` (`as_of` in the future), `as_of_too_old`"),
     ),
+    extensions(("x-expand" = json!({"item": "warehouse:read", "location": "warehouse:read",
+        "journal_entry": "accounting:read"}))),
     security(("bearer" = ["warehouse:read"])))]
 pub(super) async fn get_movement(
     State(app): State<App>,
     caller: Can<WarehouseRead>,
     Segment(id): Segment<MovementId>,
     Params(query): Params<MomentQuery>,
-) -> Result<Found<MovementView>, ApiError> {
+    Expanding(expand): Expanding,
+) -> Result<Expanded<MovementView>, ApiError> {
     let how = (&caller.call, caller.want);
-    let movement = read::get_movement(&app, how, id, query.as_of).await?;
+    let (movement, inlined) = read::get_movement(&app, how, (id, expand), query.as_of).await?;
     caller.reach(&movement.office)?;
-    Ok(Found::plain(MovementView::from(&movement)))
+    let found = Found::plain(MovementView::from(&movement));
+    Ok(Expanded::one(found, inlined))
 }

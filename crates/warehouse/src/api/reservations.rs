@@ -6,7 +6,8 @@ use kernel::{
     id::{ItemId, ReservationId},
 };
 use platform_http::{
-    ApiError, Can, Found, Listed, Paging, Params, Segment, WriteRequest, Written,
+    ApiError, Can, Expanded, Expanding, Found, Listed, Paging, Params, Segment, WriteRequest,
+    Written,
     permission::{WarehouseRead, WarehouseWrite},
 };
 use serde::Deserialize;
@@ -51,13 +52,15 @@ pub(super) struct ReservationQuery {
 #[utoipa::path(get, path = "/v1/warehouse/reservations", operation_id = "list_reservations", tag = "warehouse",
     params(ReservationQuery, Paging),
     responses((status = 200, description = "One page of reservations.", body = Listed<ReservationView>)),
+    extensions(("x-expand" = json!({"item": "warehouse:read", "location": "warehouse:read"}))),
     security(("bearer" = ["warehouse:read"])))]
 pub(super) async fn list_reservations(
     State(app): State<App>,
     caller: Can<WarehouseRead>,
     Params(query): Params<ReservationQuery>,
     paging: Paging,
-) -> Result<Listed<ReservationView>, ApiError> {
+    Expanding(expand): Expanding,
+) -> Result<Expanded<Listed<ReservationView>>, ApiError> {
     let wanted = Wanted {
         offices: query.office,
         location: query.location,
@@ -68,15 +71,17 @@ pub(super) async fn list_reservations(
     };
     let who = (&caller.call, &*caller.principal, caller.want);
     let now = paging.request.snapshot.unwrap_or(caller.call.received_at());
-    let listed = read::list_reservations(&app, who, wanted, paging.request.clone()).await?;
-    Ok(paging.page(
-        listed,
+    let page = (paging.request.clone(), expand);
+    let (reservations, inlined) = read::list_reservations(&app, who, wanted, page).await?;
+    let listed = paging.page(
+        reservations,
         |reservation| Position {
             created_at: reservation.created_at,
             id: reservation.id.uuid().to_string(),
         },
         |reservation| ReservationView::at(&reservation, now),
-    ))
+    );
+    Ok(Expanded::page(listed, inlined))
 }
 
 /// Puts stock aside for a while.
@@ -105,20 +110,25 @@ pub(super) async fn reserve_stock(
 #[utoipa::path(get, path = "/v1/warehouse/reservations/{id}", operation_id = "get_reservation", tag = "warehouse",
     params(("id" = String, Path, description = "Id of the reservation.", example = "rsv_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")),
     responses((status = 200, description = "The reservation.", body = ReservationView)),
+    extensions(("x-expand" = json!({"item": "warehouse:read", "location": "warehouse:read"}))),
     security(("bearer" = ["warehouse:read"])))]
 pub(super) async fn get_reservation(
     State(app): State<App>,
     caller: Can<WarehouseRead>,
     Segment(id): Segment<ReservationId>,
-) -> Result<Found<ReservationView>, ApiError> {
-    let reservation = read::get_reservation(&app, &caller.call, caller.want, id).await?;
+    Expanding(expand): Expanding,
+) -> Result<Expanded<ReservationView>, ApiError> {
+    let wanted = (id, expand);
+    let (reservation, inlined) =
+        read::get_reservation(&app, &caller.call, caller.want, wanted).await?;
     caller.reach(&reservation.office)?;
     let now = caller.call.received_at();
-    Ok(Found {
+    let found = Found {
         version: Some(reservation.version),
         stable: reservation.is_as_written(now),
         body: ReservationView::at(&reservation, now),
-    })
+    };
+    Ok(Expanded::one(found, inlined))
 }
 
 /// Lets go of a reservation before its time is up. Those of an order are released by the order only.

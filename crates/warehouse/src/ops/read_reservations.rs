@@ -1,12 +1,17 @@
 //! Reads of the reservations.
 
 use kernel::{
-    Call, Common, LocationCode, OfficeCode, OpError, PageRequest, Principal, ReadWant, Timestamp,
+    Call, Common, Expand, Inlined, LocationCode, OfficeCode, OpError, PageRequest, Principal,
+    ReadWant, Timestamp,
     id::{ItemId, ReservationId},
 };
-use platform_db::{Never, Read, ReadOver, ReadSpec, Session, offices::OfficeHome};
+use platform_db::{Never, ReadOver, ReadSpec, Session, offices::OfficeHome};
 
-use super::filters::{StockWanted, resolve};
+use super::{
+    filters::{StockWanted, resolve},
+    inline::{Inline, Named, read_one, read_page},
+    read_stock::Page,
+};
 use crate::{
     App,
     domain::reservation::{Reservation, ReservationStatus},
@@ -28,8 +33,8 @@ pub(crate) async fn get_reservation(
     app: &App,
     call: &Call,
     want: ReadWant,
-    id: ReservationId,
-) -> Result<Reservation, OpError<Never>> {
+    (id, expand): (ReservationId, Expand),
+) -> Result<(Reservation, Option<Inlined>), OpError<Never>> {
     let what = format!("reservation {id}");
     let spec = ReadSpec {
         operation: "get_reservation",
@@ -38,21 +43,22 @@ pub(crate) async fn get_reservation(
         snapshot: None,
     };
     let regions = app.db.regions().to_vec();
-    let read = app
-        .db
-        .read(call, spec, async move |session: &Session| {
-            reservations::get(session, &regions, &id).await
-        })
-        .await?;
-    read.value.ok_or_else(|| Common::NotFound { what }.into())
+    let inline = Inline::new(&app.db, expand.clone(), call.received_at(), None);
+    let work = async move |session: &Session| {
+        let reservation = reservations::get(session, &regions, &id).await?;
+        let named = reservation.iter().map(Named::from).collect();
+        Ok((reservation, inline.read(session, named).await?))
+    };
+    let (reservation, inlined) = read_one(&app.db, (call, spec), &expand, work).await?.value;
+    Ok((reservation.ok_or(Common::NotFound { what })?, inlined))
 }
 
 pub(crate) async fn list_reservations(
     app: &App,
     (call, principal, want): (&Call, &Principal, ReadWant),
     wanted: Wanted,
-    page: PageRequest,
-) -> Result<Read<Vec<Reservation>>, OpError<Never>> {
+    (page, expand): (PageRequest, Expand),
+) -> Result<Page<Reservation>, OpError<Never>> {
     let stock = StockWanted {
         offices: wanted.offices,
         location: wanted.location.clone(),
@@ -69,15 +75,11 @@ pub(crate) async fn list_reservations(
         created_from: wanted.created_from,
         created_to: wanted.created_to,
     };
-    let read = app
-        .db
-        .read_page_over(
-            call,
-            over,
-            async move |session: &Session, offices: &[OfficeHome]| {
-                reservations::page(session, offices, &filter, &page).await
-            },
-        )
-        .await?;
-    Ok(read)
+    let inline = Inline::new(&app.db, expand.clone(), filter.now, None);
+    let work = async move |session: &Session, offices: &[OfficeHome]| {
+        let rows = reservations::page(session, offices, &filter, &page).await?;
+        let named = rows.iter().map(Named::from).collect();
+        Ok((rows, inline.read(session, named).await?))
+    };
+    Ok(read_page(&app.db, (call, over), &expand, work).await?)
 }

@@ -1,12 +1,15 @@
 //! Reads of levels and movements.
 
 use kernel::{
-    Call, Common, OpError, PageRequest, Principal, ReadWant, Timestamp,
+    Call, Common, Expand, Inlined, OpError, PageRequest, Principal, ReadWant, Timestamp,
     id::{LevelId, MovementId},
 };
 use platform_db::{AsOf, Never, Read, ReadOver, ReadSpec, Session, offices::OfficeHome};
 
-use super::filters::{StockWanted, resolve};
+use super::{
+    filters::{StockWanted, resolve},
+    inline::{Inline, Named, read_one, read_page},
+};
 use crate::{
     App,
     domain::{
@@ -27,13 +30,16 @@ pub(crate) struct Times {
     pub(crate) as_of: Option<Timestamp>,
 }
 
+/// Rows, and what they name.
+pub(crate) type Page<T> = (Read<Vec<T>>, Option<Inlined>);
+
 /// With `as_of`: a level that was not there then does not exist.
 pub(crate) async fn get_level(
     app: &App,
     (call, want): (&Call, ReadWant),
-    id: LevelId,
+    (id, expand): (LevelId, Expand),
     as_of: Option<Timestamp>,
-) -> Result<(SeenLevel, Option<AsOf>), OpError<Never>> {
+) -> Result<(SeenLevel, Option<Inlined>, Option<AsOf>), OpError<Never>> {
     let as_of = app.db.as_of(call, as_of).await?;
     let what = format!("level {id}");
     let spec = ReadSpec {
@@ -43,22 +49,23 @@ pub(crate) async fn get_level(
         snapshot: None,
     };
     let (regions, at) = (app.db.regions().to_vec(), as_of.map(|as_of| as_of.at));
-    let read = app
-        .db
-        .read(call, spec, async move |session: &Session| {
-            levels::get(session, &regions, &id, at).await
-        })
-        .await?;
-    let level = read.value.ok_or(Common::NotFound { what })?;
-    Ok((level, as_of))
+    let inline = Inline::new(&app.db, expand.clone(), call.received_at(), at);
+    let work = async move |session: &Session| {
+        let level = levels::get(session, &regions, &id, at).await?;
+        let named = level.iter().map(Named::from).collect();
+        Ok((level, inline.read(session, named).await?))
+    };
+    let (level, inlined) = read_one(&app.db, (call, spec), &expand, work).await?.value;
+    let level = level.ok_or(Common::NotFound { what })?;
+    Ok((level, inlined, as_of))
 }
 
 pub(crate) async fn list_levels(
     app: &App,
     (call, principal, want): (&Call, &Principal, ReadWant),
     (wanted, times): (StockWanted, Times),
-    page: PageRequest,
-) -> Result<(Read<Vec<SeenLevel>>, Option<AsOf>), OpError<Never>> {
+    (page, expand): (PageRequest, Expand),
+) -> Result<(Page<SeenLevel>, Option<AsOf>), OpError<Never>> {
     let as_of = app.db.as_of(call, times.as_of).await?;
     let location = wanted.location.clone();
     let (offices, item) = resolve(app, (call, principal), wanted).await?;
@@ -70,16 +77,14 @@ pub(crate) async fn list_levels(
         created_to: times.created_to,
         as_of: as_of.map(|as_of| as_of.at),
     };
-    let read = app
-        .db
-        .read_page_over(
-            call,
-            over,
-            async move |session: &Session, offices: &[OfficeHome]| {
-                levels::page(session, offices, &filter, &page).await
-            },
-        )
-        .await?;
+    let now = page.snapshot.unwrap_or(call.received_at());
+    let inline = Inline::new(&app.db, expand.clone(), now, filter.as_of);
+    let work = async move |session: &Session, offices: &[OfficeHome]| {
+        let rows = levels::page(session, offices, &filter, &page).await?;
+        let named = rows.iter().map(Named::from).collect();
+        Ok((rows, inline.read(session, named).await?))
+    };
+    let read = read_page(&app.db, (call, over), &expand, work).await?;
     Ok((read, as_of))
 }
 
@@ -87,9 +92,9 @@ pub(crate) async fn list_levels(
 pub(crate) async fn get_movement(
     app: &App,
     (call, want): (&Call, ReadWant),
-    id: MovementId,
+    (id, expand): (MovementId, Expand),
     as_of: Option<Timestamp>,
-) -> Result<Movement, OpError<Never>> {
+) -> Result<(Movement, Option<Inlined>), OpError<Never>> {
     let as_of = app.db.as_of(call, as_of).await?;
     let what = format!("movement {id}");
     let spec = ReadSpec {
@@ -99,15 +104,18 @@ pub(crate) async fn get_movement(
         snapshot: None,
     };
     let regions = app.db.regions().to_vec();
-    let read = app
-        .db
-        .read(call, spec, async move |session: &Session| {
-            movements::get(session, &regions, &id).await
-        })
-        .await?;
-    read.value
+    let until = as_of.map(|as_of| as_of.at);
+    let inline = Inline::new(&app.db, expand.clone(), call.received_at(), until);
+    let work = async move |session: &Session| {
+        let movement = movements::get(session, &regions, &id).await?;
+        let named = movement.iter().map(Named::from).collect();
+        Ok((movement, inline.read(session, named).await?))
+    };
+    let (movement, inlined) = read_one(&app.db, (call, spec), &expand, work).await?.value;
+    let movement = movement
         .filter(|movement| as_of.is_none_or(|as_of| movement.recorded_at <= as_of.at))
-        .ok_or_else(|| Common::NotFound { what }.into())
+        .ok_or(Common::NotFound { what })?;
+    Ok((movement, inlined))
 }
 
 pub(crate) async fn list_movements(
@@ -118,8 +126,8 @@ pub(crate) async fn list_movements(
         (Option<MovementKind>, Option<String>),
         Times,
     ),
-    page: PageRequest,
-) -> Result<(Read<Vec<Movement>>, Option<AsOf>), OpError<Never>> {
+    (page, expand): (PageRequest, Expand),
+) -> Result<(Page<Movement>, Option<AsOf>), OpError<Never>> {
     let as_of = app.db.as_of(call, times.as_of).await?;
     let location = wanted.location.clone();
     let (offices, item) = resolve(app, (call, principal), wanted).await?;
@@ -133,15 +141,13 @@ pub(crate) async fn list_movements(
         created_from: times.created_from,
         created_to: [times.created_to, until].into_iter().flatten().min(),
     };
-    let read = app
-        .db
-        .read_page_over(
-            call,
-            over,
-            async move |session: &Session, offices: &[OfficeHome]| {
-                movements::page(session, offices, &filter, &page).await
-            },
-        )
-        .await?;
+    let now = page.snapshot.unwrap_or(call.received_at());
+    let inline = Inline::new(&app.db, expand.clone(), now, until);
+    let work = async move |session: &Session, offices: &[OfficeHome]| {
+        let rows = movements::page(session, offices, &filter, &page).await?;
+        let named = rows.iter().map(Named::from).collect();
+        Ok((rows, inline.read(session, named).await?))
+    };
+    let read = read_page(&app.db, (call, over), &expand, work).await?;
     Ok((read, as_of))
 }
