@@ -1,6 +1,8 @@
 //! HTTP: extract, one operation, wrap.
 
+mod audit;
 mod bodies;
+mod events;
 mod exports;
 mod offices;
 mod problem;
@@ -23,6 +25,8 @@ pub fn system(app: App) -> System {
         .routes(routes!(offices::get_office, offices::update_office))
         .routes(routes!(regions::list_regions))
         .routes(routes!(regions::get_status))
+        .routes(routes!(events::list_events))
+        .routes(routes!(audit::list_audit))
         .routes(routes!(reports::get_trial_balance))
         .routes(routes!(reports::get_stock_valuation))
         .routes(routes!(reports::check_integrity))

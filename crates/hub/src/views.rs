@@ -1,5 +1,7 @@
 //! The one JSON form of each resource: in answers, events and audit rows alike.
 
+pub(crate) mod audit;
+pub(crate) mod events;
 pub(crate) mod reports;
 pub(crate) mod search;
 

@@ -143,6 +143,19 @@ pub struct Facts {
     pub dry_run: bool,
 }
 
+impl Facts {
+    /// Adds what a later part of the same request cost; how fresh the answer is, is said by the later part.
+    pub fn add(&mut self, later: Self) {
+        self.statements = self.statements.saturating_add(later.statements);
+        self.rows = self.rows.saturating_add(later.rows);
+        self.retries = self.retries.saturating_add(later.retries);
+        self.cross_region = self.cross_region.saturating_add(later.cross_region);
+        self.database += later.database;
+        self.freshness = later.freshness.or(self.freshness.take());
+        self.token = self.token.max(later.token);
+    }
+}
+
 /// Where an answer's data came from and how old it can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {

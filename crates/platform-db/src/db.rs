@@ -13,7 +13,8 @@ use prometheus_client::registry::Registry;
 use tokio::time::timeout_at;
 
 use crate::{
-    DbConfig, DbError, clock::DbTime, engine::Engine, metrics::Metrics, pool::Pools, watch::Watch,
+    DbConfig, DbError, clock::DbTime, engine::Engine, feed::Heads, metrics::Metrics, pool::Pools,
+    watch::Watch,
 };
 
 /// A database that does not say a word for this long is not ready.
@@ -31,6 +32,7 @@ struct Inner {
     metrics: Metrics,
     time: DbTime,
     watch: Watch,
+    heads: Heads,
     turn: AtomicUsize,
     #[cfg(feature = "testing")]
     faults: crate::Faults,
@@ -60,6 +62,7 @@ impl Db {
             clock,
             pools,
             time: DbTime::default(),
+            heads: Heads::default(),
             turn: AtomicUsize::new(0),
             #[cfg(feature = "testing")]
             faults: crate::Faults::default(),
@@ -137,6 +140,10 @@ impl Db {
 
     pub(crate) fn watch(&self) -> &Watch {
         &self.0.watch
+    }
+
+    pub(crate) fn heads(&self) -> &Heads {
+        &self.0.heads
     }
 
     pub(crate) fn engine(&self) -> Option<Engine> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod as_of;
+mod audit;
 mod clock;
 mod config;
 mod db;
@@ -9,16 +10,19 @@ mod engine;
 mod error;
 #[cfg(feature = "testing")]
 mod faults;
+mod feed;
 mod keys;
 mod metrics;
 mod migrate;
 mod moment;
+mod numbering;
 pub mod offices;
 mod pool;
 mod read;
 mod read_over;
 mod receipt;
 mod search;
+mod sequencer;
 mod session;
 mod snapshot;
 mod txn;
@@ -28,12 +32,14 @@ mod worker;
 mod write;
 
 pub use as_of::AsOf;
+pub use audit::{AuditFilter, AuditRow};
 pub use config::DbConfig;
 pub use db::Db;
 pub use directory::Directory;
 pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 #[cfg(feature = "testing")]
 pub use faults::{Fault, Faults};
+pub use feed::{FeedEvent, FeedFilter, FeedSlice};
 pub use kernel::{Read, RowEnd, RowRefusal, RowsEnd};
 pub use keys::Void;
 pub use migrate::{
@@ -43,6 +49,7 @@ pub use read::ReadSpec;
 pub use read_over::{Homed, ReadOver};
 pub use receipt::{Receipt, ReceiptStatus};
 pub use search::{Search, SearchEntry, SearchHit};
+pub use sequencer::Sequencer;
 pub use session::{Row, Session};
 pub use snapshot::Snapshot;
 pub use tokio_postgres::types::{FromSql, ToSql};
@@ -54,9 +61,12 @@ pub use write::{OpenRows, RowWrite, RowsDone};
 pub fn statements() -> Vec<&'static str> {
     [
         as_of::STATEMENTS,
+        audit::STATEMENTS,
         clock::STATEMENTS,
+        feed::STATEMENTS,
         keys::STATEMENTS,
         migrate::STATEMENTS,
+        numbering::STATEMENTS,
         offices::STATEMENTS,
         search::STATEMENTS,
         watch::STATEMENTS,

@@ -77,6 +77,8 @@ pub struct Limits {
     pub json_depth: usize,
     /// Requests at work at once; more are turned away rather than queued.
     pub concurrent: usize,
+    /// Requests that wait for something to happen (`Prefer: wait`) at once; more are answered without waiting.
+    pub waiting: usize,
     /// Time to send the whole head of a request.
     pub head_timeout: Duration,
     /// Time that a connection may stay open between requests. Longer than the 60 s of NGINX, so that the edge closes
@@ -103,6 +105,7 @@ impl Default for Limits {
             uri_bytes: 8 << 10,
             json_depth: 32,
             concurrent: 512,
+            waiting: 1024,
             head_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
             deadline: Duration::from_secs(10),

@@ -37,7 +37,7 @@ pub(crate) struct Notes {
     pub(crate) if_none_match: Option<EntityTags>,
     /// `Prefer: return=minimal`.
     pub(crate) minimal: bool,
-    /// The handler has times of its own (imports): the deadline of requests does not end it.
+    /// The handler has times of its own (imports, long polls): the deadline of requests does not end it.
     pub(crate) unhurried: bool,
     /// The request's place among those at work; whoever works on behind the answer takes it.
     pub(crate) permit: Option<OwnedSemaphorePermit>,

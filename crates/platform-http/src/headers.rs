@@ -1,5 +1,7 @@
 //! Request headers, read once: what they mean, or a problem that names them.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, header, request::Parts};
 use kernel::{IdempotencyKey, IfMatch, ReadMode, ReadWant, Token, write::KeyError};
 
@@ -318,6 +320,31 @@ pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split([',', ';']))
         .any(|preference| preference.trim().eq_ignore_ascii_case("return=minimal"))
+}
+
+/// Seconds that a client wants to wait for something to happen, at most (`api-and-domain` section 3.3).
+const WAIT_MAX_S: u64 = 30;
+
+/// `Prefer: wait=20` (RFC 7240, section 4.3): the first one counts, more than 30 s are taken as 30, and what cannot be
+/// read is not a preference.
+pub(crate) fn prefers_wait(headers: &HeaderMap) -> Duration {
+    let preferences = headers
+        .get_all(PREFER)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let seconds = preferences
+        .filter_map(|preference| {
+            let named = preference.split(';').next()?;
+            let (name, value) = named.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("wait").then_some(value)
+        })
+        .next()
+        .map(|value| value.trim().trim_matches('"'))
+        .filter(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+        // More digits than fit are many seconds too.
+        .map_or(0, |digits| digits.parse().unwrap_or(WAIT_MAX_S));
+    Duration::from_secs(seconds.min(WAIT_MAX_S))
 }
 
 /// The W3C trace context (w3.org/TR/trace-context, section 3.2) if it is well-formed, cut to what version 00 has.

@@ -7,6 +7,7 @@ mod error;
 mod exchange;
 mod expand;
 mod export;
+mod feed;
 mod fields;
 mod finish;
 mod headers;
@@ -41,6 +42,7 @@ pub use config::{HttpConfig, Limits, Quota, TrustedProxies};
 pub use error::ApiError;
 pub use expand::Expanding;
 pub use export::{Export, ExportFormat, ExportRequest, ExportRow, ExportSink, ExportStopped};
+pub use feed::{Feed, Places};
 pub use fields::Fields;
 pub use import::{
     Column, ImportBatch, ImportFormat, ImportMode, ImportParams, ImportRequest, ImportResult,

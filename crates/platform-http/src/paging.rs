@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Rows of a page unless `limit` says otherwise.
-const LIMIT_DEFAULT: u16 = 50;
+pub(crate) const LIMIT_DEFAULT: u16 = 50;
 /// Rows of a page at most; a larger `limit` is coerced.
 const LIMIT_MAX: u16 = 200;
 /// Milliseconds that a walk may take.
@@ -135,7 +135,7 @@ impl Paging {
 }
 
 /// More digits than fit are a large limit too.
-fn read_limit(text: &str) -> Option<u16> {
+pub(crate) fn read_limit(text: &str) -> Option<u16> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let zero = text.bytes().all(|b| b == b'0');
     (digits && !zero).then(|| text.parse().unwrap_or(LIMIT_MAX).min(LIMIT_MAX))

@@ -82,6 +82,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) permits: Arc<Semaphore>,
+    /// Requests that wait for something to happen.
+    pub(crate) waiting: Arc<Semaphore>,
     /// Imports at work.
     pub(crate) imports: Arc<Semaphore>,
     /// Exports at work.
@@ -156,6 +158,7 @@ pub fn service(config: HttpConfig, parts: ServiceParts) -> Service {
     let (routes, document) = openapi::merge(systems);
     let shared = Arc::new(Shared {
         permits: Arc::new(Semaphore::new(config.limits.concurrent)),
+        waiting: Arc::new(Semaphore::new(config.limits.waiting)),
         imports: Arc::new(Semaphore::new(config.limits.imports)),
         exports: Arc::new(Semaphore::new(config.limits.exports)),
         limiter: Limiter::new(config.quota),

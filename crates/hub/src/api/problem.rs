@@ -1,12 +1,14 @@
 //! The only place with status codes: domain refusal → problem document.
 
+use kernel::RegionTag;
 use platform_http::{
     Problem, ProblemType, ToProblem,
-    problem::{ALREADY_EXISTS, AMOUNT_OUT_OF_RANGE},
+    problem::{ALREADY_EXISTS, AMOUNT_OUT_OF_RANGE, CURSOR_EXPIRED},
 };
 
 use crate::ops::{
-    create_office::CreateOfficeError, reports::ReportError, update_office::UpdateOfficeError,
+    create_office::CreateOfficeError, read_events::ReadEventsError, reports::ReportError,
+    update_office::UpdateOfficeError,
 };
 
 /// Every kind that this system adds to the common ones.
@@ -51,6 +53,22 @@ impl ToProblem for ReportError {
                 &AMOUNT_OUT_OF_RANGE,
                 "A number of the report is beyond 9007199254740991 (2^53 - 1); ask for fewer offices or a shorter span.",
             ),
+        }
+    }
+}
+
+impl ToProblem for ReadEventsError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::Expired { regions } => {
+                let names: Vec<&str> = regions.iter().map(RegionTag::as_str).collect();
+                let detail = format!(
+                    "Events of {} behind the cursor are older than 30 days and deleted; begin again without a cursor, \
+                     and read the present state of what you follow.",
+                    names.join(", ")
+                );
+                Problem::new(&CURSOR_EXPIRED, detail).with("expired", names)
+            }
         }
     }
 }

@@ -37,6 +37,8 @@ async fn the_merged_document_has_no_faults_and_every_system() {
         "get_stock_valuation",
         "check_integrity",
         "verify_writes",
+        "list_events",
+        "list_audit",
     ] {
         assert!(
             operations.contains(&expected),

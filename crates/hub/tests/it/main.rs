@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod audit;
 mod contract;
 mod document;
+mod events;
 mod exports;
+mod feed;
 mod integrity;
 mod nearest;
 mod offices;
@@ -16,7 +19,7 @@ mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use platform_db::{Db, Directory};
+use platform_db::{Db, Directory, Migrations};
 use platform_http::System;
 use testkit::{TestApp, TestDb};
 use topology::Topology;
@@ -29,12 +32,15 @@ struct Company {
 
 impl Company {
     async fn new() -> Self {
-        let db = TestDb::new(&[
-            accounting::migrations(),
-            warehouse::migrations(),
-            sales::migrations(),
-        ])
-        .await;
+        Self::over(TestDb::new(&migrations()).await).await
+    }
+
+    /// On a server that the test may kill.
+    async fn on_a_server_of_its_own() -> Self {
+        Self::over(TestDb::private(&migrations()).await).await
+    }
+
+    async fn over(db: TestDb) -> Self {
         let topology = Arc::new(Topology::embedded());
         hub::load_offices(&db.db(), &topology).await.unwrap();
         Self { db, topology }
@@ -47,6 +53,14 @@ impl Company {
     fn app(&self) -> TestApp {
         self.in_region("eu1")
     }
+}
+
+fn migrations() -> [&'static Migrations; 3] {
+    [
+        accounting::migrations(),
+        warehouse::migrations(),
+        sales::migrations(),
+    ]
 }
 
 /// Port 1 refuses: the other regions are down.

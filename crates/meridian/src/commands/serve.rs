@@ -9,7 +9,7 @@ use std::{
 };
 
 use kernel::{Clock, RegionTag};
-use platform_db::{Db, DbConfig, Directory, SchemaError};
+use platform_db::{Db, DbConfig, Directory, SchemaError, Sequencer};
 use platform_http::{HttpConfig, ServiceParts, System, Verifier};
 use platform_runtime::{Shutdown, Tasks, telemetry};
 use prometheus_client::registry::Registry;
@@ -75,6 +75,12 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
         let expirer = sales::Expirer::new(db.clone(), &mut registry);
         let expiring = |shutdown: Shutdown| async move { expirer.run(shutdown.draining()).await };
         drop(tasks.spawn(once_usable(is_usable.clone(), shutdown.clone(), expiring)));
+    }
+    if matches!(args.systems, Systems::All | Systems::Hub) {
+        let sequencer = Sequencer::new(db.clone(), &mut registry);
+        let sequencing =
+            |shutdown: Shutdown| async move { sequencer.run(shutdown.draining()).await };
+        drop(tasks.spawn(once_usable(is_usable.clone(), shutdown.clone(), sequencing)));
     }
     let verifier = Verifier::new(
         args.jwks.clone(),

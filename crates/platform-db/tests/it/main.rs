@@ -13,6 +13,7 @@ mod receipts;
 mod restart;
 mod rows;
 mod search;
+mod sequencer;
 mod statements;
 mod template;
 mod unreachable;

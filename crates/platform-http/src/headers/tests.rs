@@ -231,3 +231,29 @@ proptest! {
         prop_assert_eq!(read, Some(EntityTags::List(tags)));
     }
 }
+
+#[test]
+fn how_long_a_client_wants_to_wait() {
+    for (sent, seconds) in [
+        (vec!["wait=20"], 20),
+        (vec!["wait=0"], 0),
+        (vec!["wait=31"], 30),
+        (vec!["WAIT = \"7\""], 7),
+        (vec!["return=minimal, wait=5; foo=1"], 5),
+        (vec!["return=minimal", "wait=5"], 5),
+        (vec!["wait=3, wait=9"], 3),
+        (vec!["wait=99999999999999999999999"], 30),
+        (vec!["wait=-1"], 0),
+        (vec!["wait=1.5"], 0),
+        (vec!["wait"], 0),
+        (vec!["wait="], 0),
+        (vec!["respond-async"], 0),
+        (vec![], 0),
+    ] {
+        let mut map = HeaderMap::new();
+        for value in &sent {
+            map.append(PREFER, value.parse().unwrap());
+        }
+        assert_eq!(prefers_wait(&map), Duration::from_secs(seconds), "{sent:?}");
+    }
+}
