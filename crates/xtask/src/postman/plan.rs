@@ -87,6 +87,24 @@ pub(crate) const PLAN: &[Step] = &[
     step("list_reservations"),
     step("release_reservation").path(&[("id", "{{reservation}}")]),
 
+    step("create_customer").body(r#"{"email": "{{run}}@example.com"}"#).keeps(&[("customer", ".id")]),
+    step("get_customer").path(&[("id", "{{customer}}")]),
+    step("list_customers").query(&[("office", "ber")]),
+    step("update_customer").path(&[("id", "{{customer}}")]),
+    step("import_customers")
+        .body("office,name,email\nber,Kim Example,i{{run}}@example.com\n")
+        .keeps(&[("importedCustomer", ".id")]),
+    step("anonymise_customer").path(&[("id", "{{importedCustomer}}")]),
+    step("create_order")
+        .body(r#"{"customer": "{{customer}}", "reference": "PM-{{run}}", "lines": [{"item": "{{item}}", "location": "ber-main", "quantity": 2}]}"#)
+        .keeps(&[("order", ".id")]),
+    step("get_order").path(&[("id", "{{order}}")]),
+    step("list_orders").query(&[("customer", "{{customer}}")]),
+    step("update_order").path(&[("id", "{{order}}")]).body(r#"{"lines": null, "customer": null, "reference": null}"#),
+    step("confirm_order").path(&[("id", "{{order}}")]),
+    step("cancel_order").path(&[("id", "{{order}}")]).body(r#"{"lines": null}"#),
+    step("import_orders").body("office,customer,reference,item,location,quantity\nber,{{customer}},PMI-{{run}},{{item}},ber-main,1\n"),
+
     step("list_accounts"),
     step("create_account").body(r#"{"code": "{{newAccount}}"}"#).keeps(&[("account", ".code")]),
     step("get_account").path(&[("code", "{{account}}")]),
@@ -105,6 +123,8 @@ pub(crate) const PLAN: &[Step] = &[
     step("get_stock_valuation"),
     step("check_integrity"),
     step("export_rows"),
+
+    step("search").query(&[("q", "PM-{{run}}")]),
 
     step("verify_writes").body(r#"{"keys": ["{{key}}"]}"#),
     step("get_write").path(&[("key", "{{key}}")]),
