@@ -437,10 +437,12 @@ struct EventColumns<'a> {
 
 impl<'a> EventColumns<'a> {
     fn of(intent: &Intent, events: &'a [Event]) -> Self {
-        let ids: Vec<Id<EventKind>> = (0..)
+        let mut ids: Vec<Id<EventKind>> = (0..)
             .take(events.len())
             .map(|index| intent.new_id(intent.home.clone(), index))
             .collect();
+        // Two of one version of a resource are numbered by id: then in the order in which they were emitted.
+        ids.sort_unstable_by_key(Id::uuid);
         Self {
             ids: ids.iter().map(Id::uuid).collect(),
             ids_as_text: ids.iter().map(Id::to_string).collect(),

@@ -2,10 +2,14 @@
 
 mod bodies;
 mod customers;
+mod documents;
 mod import_customers;
 mod import_orders;
 mod orders;
+mod payments;
 mod problem;
+mod returns;
+mod shipments;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use kernel::{Call, OfficeCode, RegionTag, SystemError};
@@ -33,6 +37,13 @@ pub fn system(app: App) -> System {
         .routes(routes!(orders::get_order, orders::update_order))
         .routes(routes!(orders::confirm_order))
         .routes(routes!(orders::cancel_order))
+        .routes(routes!(payments::list_payments, payments::record_payment))
+        .routes(routes!(payments::get_payment))
+        .routes(routes!(payments::record_refund))
+        .routes(routes!(shipments::list_shipments, shipments::ship_order))
+        .routes(routes!(shipments::get_shipment))
+        .routes(routes!(returns::list_returns, returns::return_goods))
+        .routes(routes!(returns::get_return))
         .with_state(app);
     System {
         name: "sales",

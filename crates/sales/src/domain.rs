@@ -1,8 +1,10 @@
 //! Rules of the business, without I/O: `now` comes from outside.
 
 pub(crate) mod customer;
+pub(crate) mod delivery;
 pub(crate) mod line;
 pub(crate) mod order;
+pub(crate) mod payment;
 
 use std::fmt;
 

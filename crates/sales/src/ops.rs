@@ -1,12 +1,25 @@
 //! One file per business operation: its command, what it can be refused for, its transaction.
 
 pub(crate) mod anonymise_customer;
+pub(crate) mod cancel_order;
+pub(crate) mod confirm_order;
 pub(crate) mod create_customer;
+pub(crate) mod create_order;
+pub(crate) mod documents;
+pub(crate) mod expire_order;
 pub(crate) mod import_customers;
 pub(crate) mod import_orders;
+pub(crate) mod new_lines;
+pub(crate) mod order;
 pub(crate) mod order_desk;
 pub(crate) mod read_customers;
+pub(crate) mod read_documents;
+pub(crate) mod read_orders;
+pub(crate) mod record_payment;
+pub(crate) mod return_goods;
+pub(crate) mod ship_order;
 pub(crate) mod update_customer;
+pub(crate) mod update_order;
 
 use kernel::{Common, RegionTag, id::CustomerId};
 use platform_db::{Event, SearchEntry, TxError, Txn};
@@ -68,11 +81,3 @@ fn index_customer(txn: &Txn<'_>, customer: &Customer) {
         exact: email.into_iter().chain(customer.tax_id.clone()).collect(),
     });
 }
-pub(crate) mod cancel_order;
-pub(crate) mod confirm_order;
-pub(crate) mod create_order;
-pub(crate) mod expire_order;
-pub(crate) mod new_lines;
-pub(crate) mod order;
-pub(crate) mod read_orders;
-pub(crate) mod update_order;

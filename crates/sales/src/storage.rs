@@ -2,11 +2,16 @@
 
 pub(crate) mod customers;
 pub(crate) mod integrity;
+pub(crate) mod of_order;
 pub(crate) mod orders;
+pub(crate) mod payments;
 pub(crate) mod reports;
+pub(crate) mod returns;
+pub(crate) mod shipments;
 
 use std::{error::Error, str::FromStr};
 
+pub(crate) use of_order::DocumentFilter;
 use platform_db::{DbError, Row};
 
 /// A word stored as TEXT under a CHECK.
@@ -40,7 +45,10 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
         .iter()
         .chain(integrity::STATEMENTS)
         .chain(orders::STATEMENTS)
+        .chain(payments::STATEMENTS)
         .chain(reports::STATEMENTS)
+        .chain(returns::STATEMENTS)
+        .chain(shipments::STATEMENTS)
         .copied()
 }
 

@@ -1,7 +1,9 @@
 //! JSON as clients and events see it; events and audit rows see nothing of persons.
 
 pub(crate) mod customer;
+pub(crate) mod delivery;
 pub(crate) mod order;
+pub(crate) mod payment;
 
 use serde::Serialize;
 

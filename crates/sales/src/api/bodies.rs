@@ -1,6 +1,7 @@
 //! Request bodies → commands: every broken rule is named by its JSON Pointer, and after this nobody checks again.
 
 pub(super) mod customers;
+pub(super) mod documents;
 pub(super) mod orders;
 
 use kernel::{Invalid, OfficeCode};

@@ -1,5 +1,7 @@
 //! The only place with status codes: domain refusal → problem document.
 
+mod documents;
+
 use kernel::Invalid;
 use platform_http::{Problem, ProblemType, ToProblem, problem::AMOUNT_OUT_OF_RANGE};
 use warehouse::stock::{self, NotReserved};
@@ -12,6 +14,10 @@ use crate::{
         update_order::UpdateOrderError,
     },
     views::json,
+};
+
+use documents::{
+    DUPLICATE_REFERENCE, NOT_RESERVED, PERIOD_CLOSED, REFUND_EXCEEDS_PAID, RETURN_EXCEEDS_SHIPPED,
 };
 
 const EMAIL_TAKEN: ProblemType = ProblemType::new("email_taken", 409, "E-mail taken");
@@ -34,6 +40,11 @@ pub(super) const PROBLEMS: &[ProblemType] = &[
     PRICE_MISSING,
     LOCATION_OF_OTHER_OFFICE,
     CURRENCY_MISMATCH,
+    DUPLICATE_REFERENCE,
+    NOT_RESERVED,
+    PERIOD_CLOSED,
+    REFUND_EXCEEDS_PAID,
+    RETURN_EXCEEDS_SHIPPED,
 ];
 
 impl ToProblem for CustomerError {

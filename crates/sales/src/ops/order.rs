@@ -38,10 +38,13 @@ impl Whereabouts {
     /// The names of the order and of its levels among the hot rows of a write (hard case 7).
     pub(crate) fn hot_names(&self, id: &OrderId) -> Vec<String> {
         let levels = stock::hot_names(&self.home, &self.places);
-        std::iter::once(format!("order {id}"))
-            .chain(levels)
-            .collect()
+        std::iter::once(hot_name(id)).chain(levels).collect()
     }
+}
+
+/// The name of an order among the hot rows of a write: all of one that touches no level.
+pub(crate) fn hot_name(id: &OrderId) -> String {
+    format!("order {id}")
 }
 
 /// Where the order is, `None` if there is no such order: read ahead, to know whose write it is.

@@ -4,9 +4,15 @@
 
 mod customer_imports;
 mod customers;
+mod deal;
+mod order_books;
+mod order_faults;
 mod order_imports;
 mod orders;
+mod payments;
 mod privacy;
+mod returns;
+mod shipments;
 mod template;
 
 use std::sync::Arc;

@@ -138,7 +138,7 @@ pub(in crate::api) struct CancelBody {
     dead_code,
     reason = "describes in the OpenAPI document what `line_units` below reads"
 )]
-pub(in crate::api) struct LineUnitsBody {
+pub(super) struct LineUnitsBody {
     #[schema(example = "oln_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")]
     line: String,
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64, example = 1)]
@@ -210,7 +210,7 @@ pub(in crate::api) fn cancel_order(body: &Value) -> Result<CancelOrder, Invalid>
 }
 
 /// One element of the `lines` of a verb: so much of a line.
-pub(in crate::api) fn line_units(line: &mut Fields<'_>) -> Option<LineUnits> {
+pub(super) fn line_units(line: &mut Fields<'_>) -> Option<LineUnits> {
     let id = line.parse::<OrderLineId>("line");
     let quantity = quantity(line);
     Some(LineUnits {
@@ -237,7 +237,7 @@ fn quantity(line: &mut Fields<'_>) -> Option<Quantity> {
 }
 
 /// A list that was sent has at least one element; elements that are refused are named one by one.
-fn not_empty(fields: &mut Fields<'_>, body: &Value) {
+pub(super) fn not_empty(fields: &mut Fields<'_>, body: &Value) {
     let lines = body.get("lines").and_then(Value::as_array);
     if lines.is_some_and(Vec::is_empty) {
         fields.error("lines", "length", "must have at least one element");
