@@ -126,6 +126,9 @@ pub(crate) const PLAN: &[Step] = &[
 
     step("search").query(&[("q", "PM-{{run}}")]),
 
+    step("list_events"),
+    step("list_audit"),
+
     step("verify_writes").body(r#"{"keys": ["{{key}}"]}"#),
     step("get_write").path(&[("key", "{{key}}")]),
     step("void_write").path(&[("key", "{{$guid}}")]),
