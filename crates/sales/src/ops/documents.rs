@@ -73,7 +73,7 @@ pub(super) fn entry(
     postings: Vec<NewPosting>,
 ) -> NewEntry {
     NewEntry {
-        description: format!("Order {}: {rule} of a {kind}", order.id),
+        description: format!("Order {}: {rule}", order.id),
         subject: Some(Subject {
             kind: "order".into(),
             id: order.id.to_string(),
