@@ -8,6 +8,7 @@ mod offices;
 mod problem;
 mod regions;
 mod reports;
+mod sales_reports;
 mod search;
 mod writes;
 
@@ -32,6 +33,10 @@ pub fn system(app: App) -> System {
         .routes(routes!(reports::check_integrity))
         .routes(routes!(search::search_all))
         .routes(routes!(exports::export_rows))
+        .routes(routes!(sales_reports::get_sold_items))
+        .routes(routes!(sales_reports::get_sales_by_office_day))
+        .routes(routes!(sales_reports::get_receivables))
+        .routes(routes!(sales_reports::get_office_overview))
         .routes(routes!(writes::verify_writes))
         .routes(routes!(writes::get_write))
         .routes(routes!(writes::void_write))

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod events;
 pub(crate) mod reports;
+pub(crate) mod sales_reports;
 pub(crate) mod search;
 
 use kernel::{CountryCode, CurrencyCode, LocationCode, OfficeCode, RegionTag, Reply, Timestamp};

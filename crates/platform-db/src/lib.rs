@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod db;
 mod directory;
+pub mod effects;
 mod engine;
 mod error;
 #[cfg(feature = "testing")]
@@ -64,6 +65,7 @@ pub fn statements() -> Vec<&'static str> {
         audit::STATEMENTS,
         clock::STATEMENTS,
         feed::STATEMENTS,
+        effects::STATEMENTS,
         keys::STATEMENTS,
         migrate::STATEMENTS,
         numbering::STATEMENTS,

@@ -162,6 +162,9 @@ const UPDATE: &str = "
 const CURRENCIES: &str =
     "SELECT code, currency FROM platform.offices WHERE code = ANY ($1) ORDER BY code";
 
+const TIME_ZONES: &str =
+    "SELECT code, time_zone FROM platform.offices WHERE code = ANY ($1) ORDER BY code";
+
 const HAS_CURRENCY: &str =
     "SELECT EXISTS (SELECT 1 FROM platform.currencies WHERE code = $1) AS found";
 
@@ -177,6 +180,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     INSERT,
     UPDATE,
     CURRENCIES,
+    TIME_ZONES,
     HAS_CURRENCY,
 ];
 
@@ -268,6 +272,21 @@ pub async fn currencies(
     let rows = session.rows(CURRENCIES, &[&codes]).await?;
     rows.iter()
         .map(|row| Ok((row.get("code")?, row.get("currency")?)))
+        .collect()
+}
+
+/// The time zone of each of the offices.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn time_zones(
+    session: &Session,
+    homes: &[OfficeHome],
+) -> Result<BTreeMap<OfficeCode, String>, DbError> {
+    let (_, codes) = OfficeHome::columns(homes);
+    let rows = session.rows(TIME_ZONES, &[&codes]).await?;
+    rows.iter()
+        .map(|row| Ok((row.get("code")?, row.get("time_zone")?)))
         .collect()
 }
 

@@ -10,6 +10,7 @@ mod payments;
 mod problem;
 mod returns;
 mod shipments;
+mod timeline;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
 use kernel::{Call, OfficeCode, RegionTag, SystemError};
@@ -44,6 +45,7 @@ pub fn system(app: App) -> System {
         .routes(routes!(shipments::get_shipment))
         .routes(routes!(returns::list_returns, returns::return_goods))
         .routes(routes!(returns::get_return))
+        .routes(routes!(timeline::get_order_timeline))
         .with_state(app);
     System {
         name: "sales",

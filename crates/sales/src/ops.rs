@@ -12,6 +12,7 @@ pub(crate) mod import_orders;
 pub(crate) mod new_lines;
 pub(crate) mod order;
 pub(crate) mod order_desk;
+pub(crate) mod order_timeline;
 pub(crate) mod read_customers;
 pub(crate) mod read_documents;
 pub(crate) mod read_orders;

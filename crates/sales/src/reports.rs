@@ -3,10 +3,9 @@
 
 use kernel::{
     AmountMinor, CurrencyCode, Date, OfficeCode, Timestamp,
-    id::{CustomerId, OrderId, OrderLineId},
+    id::{CustomerId, ItemId, OrderId, OrderLineId},
 };
 use platform_db::{DbError, Session, offices::OfficeHome};
-use uuid::Uuid;
 
 use crate::storage::{integrity, reports};
 
@@ -37,8 +36,8 @@ impl Span {
 /// What was sold of one item for one currency. Sums are exact however large.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoldItem {
-    /// The bits of the item's id.
-    pub item: Uuid,
+    /// The item.
+    pub item: ItemId,
     /// Currency of the amounts.
     pub currency: CurrencyCode,
     /// Units that left.

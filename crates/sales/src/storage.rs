@@ -8,6 +8,7 @@ pub(crate) mod payments;
 pub(crate) mod reports;
 pub(crate) mod returns;
 pub(crate) mod shipments;
+pub(crate) mod timeline;
 
 use std::{error::Error, str::FromStr};
 
@@ -49,6 +50,7 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
         .chain(reports::STATEMENTS)
         .chain(returns::STATEMENTS)
         .chain(shipments::STATEMENTS)
+        .chain(timeline::STATEMENTS)
         .copied()
 }
 

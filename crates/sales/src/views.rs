@@ -4,6 +4,7 @@ pub(crate) mod customer;
 pub(crate) mod delivery;
 pub(crate) mod order;
 pub(crate) mod payment;
+pub(crate) mod timeline;
 
 use serde::Serialize;
 

@@ -1,8 +1,6 @@
 //! What reports say of the stock. Every function is one statement: call them in one `read_snapshot` to have them of
 //! one moment.
 
-use std::collections::BTreeMap;
-
 use kernel::{
     AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity, RegionTag, Timestamp,
     id::{ItemId, LevelId, MovementId, OrderLineId, ReservationId},
@@ -191,10 +189,10 @@ pub async fn held_for_lines(
     facts::held(session, offices).await
 }
 
-/// The SKUs of items, by the bits of their ids.
+/// The SKUs of items.
 ///
 /// # Errors
 /// [`DbError`].
-pub async fn skus(session: &Session, items: &[Uuid]) -> Result<BTreeMap<Uuid, String>, DbError> {
+pub async fn skus(session: &Session, items: &[ItemId]) -> Result<Vec<(ItemId, String)>, DbError> {
     facts::skus(session, items).await
 }

@@ -69,9 +69,7 @@ pub(super) async fn get_trial_balance(
     _: AllowPartial,
     format: Format,
 ) -> Result<Report<TrialBalance>, ApiError> {
-    if query.from.zip(query.to).is_some_and(|(from, to)| from > to) {
-        return Err(Problem::invalid_parameter("from", "range", "must not be after to").into());
-    }
+    check_span(query.from, query.to)?;
     let shown = app
         .directory
         .shown(&caller.call, &caller.principal, query.office);
@@ -110,7 +108,7 @@ pub(super) async fn get_stock_valuation(
     Ok(Report { format, body })
 }
 
-/// Checks what must always hold between stock and books, at one moment.
+/// Checks what must always hold between orders, stock and books, at one moment.
 #[utoipa::path(get, path = "/v1/reports/integrity", operation_id = "check_integrity", tag = "reports",
     params(IntegrityQuery, AllowPartial),
     responses((status = 200, description = "What holds, and what does not.",
@@ -129,4 +127,16 @@ pub(super) async fn check_integrity(
     let offices = shown.await?;
     let body = integrity::check_integrity(&app.db, &caller.call, caller.want, offices).await?;
     Ok(Report { format, body })
+}
+
+/// The first day of a span is not behind its last.
+pub(super) fn check_span(from: Option<Date>, to: Option<Date>) -> Result<(), Problem> {
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Problem::invalid_parameter(
+            "from",
+            "range",
+            "must not be after to",
+        ));
+    }
+    Ok(())
 }

@@ -1,13 +1,16 @@
-//! Whether stock and books agree, with themselves and with each other.
+//! Whether orders, stock and books agree, with themselves and with each other.
+
+mod orders;
 
 use accounting::{
     ledger::chart,
     reports::{AccountBalance, UnsoundPostings},
 };
 use futures_util::try_join;
-use kernel::{AccountCode, Call, CurrencyCode, ReadWant, RegionTag, SystemError};
+use kernel::{AccountCode, Call, CurrencyCode, ReadWant, RegionTag, SystemError, Timestamp};
 use platform_db::{
     Db, DbError, ReadOver, Session,
+    effects::{self, UnsoundWrites},
     offices::{self, OfficeHome},
 };
 use warehouse::reports::{OfficeValue, UnsoundLevels};
@@ -26,11 +29,14 @@ pub(crate) async fn check_integrity(
     offices: Vec<OfficeHome>,
 ) -> Result<Integrity, SystemError> {
     let over = ReadOver::new("check_integrity", want, None, offices);
+    let now = call.received_at();
     let read = db
         .read_snapshot_over(
             call,
             over,
-            async move |session: &Session, offices: &[OfficeHome]| check(session, offices).await,
+            async move |session: &Session, offices: &[OfficeHome]| {
+                check(session, offices, now).await
+            },
         )
         .await?;
     let mut invariants = read.value;
@@ -47,28 +53,80 @@ pub(crate) async fn check_integrity(
     })
 }
 
-async fn check(session: &Session, homes: &[OfficeHome]) -> Result<Vec<Invariant>, DbError> {
+async fn check(
+    session: &Session,
+    homes: &[OfficeHome],
+    now: Timestamp,
+) -> Result<Vec<Invariant>, DbError> {
     let currencies = offices::currencies(session, homes).await?;
     let kept: Vec<(OfficeHome, CurrencyCode)> = homes
         .iter()
         .filter_map(|home| Some((home.clone(), currencies.get(&home.office)?.clone())))
         .collect();
-    let (inventory, in_transit) = (chart::inventory(), chart::in_transit());
-    let (postings, values, booked, at_sea, levels) = try_join!(
+    let (postings, levels) = try_join!(
         accounting::reports::check_postings(session, &kept),
+        warehouse::reports::check_levels(session, homes),
+    )?;
+    Ok(vec![
+        of_postings(postings).invariant("I1"),
+        check_values(session, homes).await?.invariant("I2"),
+        of_levels(levels).invariant("I3"),
+        check_orders(session, homes).await?.invariant("I4"),
+        check_books(session, homes).await?.invariant("I5"),
+        check_writes(session, homes, now).await?.invariant("I6"),
+    ])
+}
+
+async fn check_values(session: &Session, homes: &[OfficeHome]) -> Result<Broken, DbError> {
+    let (inventory, in_transit) = (chart::inventory(), chart::in_transit());
+    let (values, booked, at_sea) = try_join!(
         warehouse::reports::values_by_office(session, homes, None),
         accounting::reports::balance_of(session, homes, &inventory, None),
         accounting::reports::balance_of(session, homes, &in_transit, None),
-        warehouse::reports::check_levels(session, homes),
     )?;
     let mut stock = differences(&inventory, values, booked);
     // Nothing is on its way between locations yet.
     stock.extend(differences(&in_transit, Vec::new(), at_sea));
-    Ok(vec![
-        of_postings(postings),
-        invariant("I2", stock.len(), stock),
-        of_levels(levels),
-    ])
+    let mut broken = Broken::default();
+    broken.add(i64::try_from(stock.len()).unwrap_or(i64::MAX), stock);
+    Ok(broken)
+}
+
+async fn check_orders(session: &Session, homes: &[OfficeHome]) -> Result<Broken, DbError> {
+    let (orders, lines, open, held) = try_join!(
+        sales::reports::check_orders(session, homes),
+        sales::reports::check_lines(session, homes),
+        sales::reports::open_lines(session, homes),
+        warehouse::reports::held_for_lines(session, homes),
+    )?;
+    Ok(orders::of_orders([orders, lines], open, held))
+}
+
+async fn check_books(session: &Session, homes: &[OfficeHome]) -> Result<Broken, DbError> {
+    let (receivables, deposits) = (chart::receivables(), chart::customer_deposits());
+    let accounts = [&receivables, &deposits];
+    let (orders, books) = try_join!(
+        sales::reports::balances(session, homes),
+        accounting::reports::balances_by_subject(session, homes, orders::ORDER, accounts),
+    )?;
+    Ok(orders::of_books(orders, books))
+}
+
+async fn check_writes(
+    session: &Session,
+    homes: &[OfficeHome],
+    now: Timestamp,
+) -> Result<Broken, DbError> {
+    let limit = i64::try_from(OFFENDERS_MAX).unwrap_or(i64::MAX);
+    let (keys, events) = try_join!(
+        effects::check_keys(session, homes, limit),
+        effects::check_events(session, homes, (now, limit)),
+    )?;
+    let mut broken = Broken::default();
+    for (what, unsound) in [("effects", keys), ("events", events)] {
+        of_writes(&mut broken, what, unsound);
+    }
+    Ok(broken)
 }
 
 /// Offices whose account holds another amount than what it stands for.
@@ -92,17 +150,19 @@ fn differences(
         .collect()
 }
 
-fn of_postings(unsound: UnsoundPostings) -> Invariant {
+fn of_postings(unsound: UnsoundPostings) -> Broken {
     let offenders = unsound.first.into_iter().map(|posting| Offender {
         entry: Some(posting.entry),
         posting: Some(posting.posting),
         what: posting.fault,
         ..Offender::default()
     });
-    invariant("I1", unsound.count, offenders.collect())
+    let mut broken = Broken::default();
+    broken.add(unsound.count, offenders);
+    broken
 }
 
-fn of_levels(unsound: UnsoundLevels) -> Invariant {
+fn of_levels(unsound: UnsoundLevels) -> Broken {
     let offenders = unsound.first.into_iter().map(|level| Offender {
         office: Some(level.office),
         level: Some(level.level),
@@ -111,24 +171,47 @@ fn of_levels(unsound: UnsoundLevels) -> Invariant {
         found: Some(Figure(level.found)),
         ..Offender::default()
     });
-    invariant("I3", unsound.count, offenders.collect())
+    let mut broken = Broken::default();
+    broken.add(unsound.count, offenders);
+    broken
 }
 
-fn invariant(
-    code: &'static str,
-    violations: impl TryInto<i64>,
-    mut offenders: Vec<Offender>,
-) -> Invariant {
-    let violations = violations.try_into().unwrap_or(i64::MAX);
-    offenders.truncate(OFFENDERS_MAX);
-    Invariant {
-        code,
-        status: if violations == 0 {
-            InvariantStatus::Pass
-        } else {
-            InvariantStatus::Fail
-        },
-        violations,
-        offenders,
+fn of_writes(broken: &mut Broken, what: &str, unsound: UnsoundWrites) {
+    let offenders = unsound.first.into_iter().map(|write| Offender {
+        request_id: Some(write.request_id),
+        what: what.to_owned(),
+        expected: Some(Figure(write.expected.into())),
+        found: Some(Figure(write.found.into())),
+        ..Offender::default()
+    });
+    broken.add(unsound.count, offenders);
+}
+
+/// How often an invariant is broken, and where first.
+#[derive(Debug, Default)]
+struct Broken {
+    count: i64,
+    /// No more than are named.
+    first: Vec<Offender>,
+}
+
+impl Broken {
+    fn add(&mut self, count: i64, offenders: impl IntoIterator<Item = Offender>) {
+        self.count = self.count.saturating_add(count);
+        let room = OFFENDERS_MAX.saturating_sub(self.first.len());
+        self.first.extend(offenders.into_iter().take(room));
+    }
+
+    fn invariant(self, code: &'static str) -> Invariant {
+        Invariant {
+            code,
+            status: if self.count == 0 {
+                InvariantStatus::Pass
+            } else {
+                InvariantStatus::Fail
+            },
+            violations: self.count,
+            offenders: self.first,
+        }
     }
 }

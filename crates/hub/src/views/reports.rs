@@ -3,7 +3,7 @@
 use accounting::reports::TrialBalanceRow;
 use kernel::{
     AccountCode, AmountMinor, CurrencyCode, LocationCode, OfficeCode, Quantity, RegionTag,
-    id::{EntryId, ItemId, LevelId, PostingId},
+    id::{EntryId, ItemId, LevelId, OrderId, OrderLineId, PostingId},
     money::OutOfRange,
 };
 use platform_http::{Tabled, csv};
@@ -219,7 +219,7 @@ impl Tabled for StockValuation {
     }
 }
 
-/// What must always hold between stock and books, checked at one moment.
+/// What must always hold between orders, stock and books, checked at one moment.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Integrity {
     pub(crate) invariants: Vec<Invariant>,
@@ -233,7 +233,10 @@ pub(crate) struct Invariant {
     /// `I1`: every posting has an amount above zero and two different accounts of its office and currency.
     /// `I2`: the value of an office's stock is the balance of its account 1300, the value of its goods in transit
     /// that of 1350. `I3`: what a level has on hand is the sum of its movements, what it has reserved that of its
-    /// active reservations.
+    /// active reservations. `I4`: of every line shipped + cancelled ≤ quantity and returned ≤ shipped; orders, shipments
+    /// and returns are the sums of their parts; what confirmed orders have still to ship is put aside for them. `I5`: of
+    /// every order 1100 − 2200 = invoiced − credited − paid + refunded, and both accounts hold what the order says. `I6`:
+    /// every acknowledged key has one effect, and the feed the events of every write.
     #[schema(example = "I1")]
     pub(crate) code: &'static str,
     pub(crate) status: InvariantStatus,
@@ -287,6 +290,15 @@ pub(crate) struct Offender {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub(crate) level: Option<LevelId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) order: Option<OrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) line: Option<OrderLineId>,
+    /// The request that wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<String>,
     /// What of it does not hold.
     #[schema(example = "value_minor")]
     pub(crate) what: String,

@@ -4,6 +4,7 @@
 
 mod audit;
 mod contract;
+mod deals;
 mod document;
 mod events;
 mod exports;
@@ -13,6 +14,7 @@ mod nearest;
 mod offices;
 mod plans;
 mod reports;
+mod sales_reports;
 mod search;
 mod unreachable;
 mod writes;

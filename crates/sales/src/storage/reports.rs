@@ -2,10 +2,9 @@
 
 use kernel::{
     PageRequest, RegionTag, Timestamp,
-    id::{CustomerId, OrderId},
+    id::{CustomerId, ItemId, OrderId},
 };
 use platform_db::{DbError, Row, Session, ToSql, offices::OfficeHome};
-use uuid::Uuid;
 
 use super::wide;
 use crate::reports::{Receivable, SalesDay, SoldItem, Span};
@@ -123,7 +122,7 @@ pub(crate) async fn sold(
     rows.iter()
         .map(|row| {
             Ok(SoldItem {
-                item: row.get::<Uuid>("item")?,
+                item: ItemId::new(RegionTag::global(), row.get("item")?),
                 currency: row.get("currency")?,
                 shipped: wide(row, "shipped")?,
                 returned: wide(row, "returned")?,

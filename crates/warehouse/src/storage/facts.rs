@@ -1,7 +1,5 @@
 //! What is told of movements and reservations to those who know what they were for.
 
-use std::collections::BTreeMap;
-
 use kernel::{
     RegionTag,
     id::{ItemId, MovementId, OrderLineId, ReservationId},
@@ -103,11 +101,15 @@ pub(crate) async fn held(
 
 pub(crate) async fn skus(
     session: &Session,
-    items: &[Uuid],
-) -> Result<BTreeMap<Uuid, String>, DbError> {
+    items: &[ItemId],
+) -> Result<Vec<(ItemId, String)>, DbError> {
+    let items: Vec<Uuid> = items.iter().map(ItemId::uuid).collect();
     let rows = session.rows(SKUS, &[&items]).await?;
     rows.iter()
-        .map(|row| Ok((row.get("id")?, row.get("sku")?)))
+        .map(|row| {
+            let id = ItemId::new(RegionTag::global(), row.get("id")?);
+            Ok((id, row.get("sku")?))
+        })
         .collect()
 }
 
