@@ -35,14 +35,14 @@ async fn warehouse_of(api: &Api, tag: &str) -> Option<String> {
 }
 
 /// Clients that make items one after another, in any region, and repeat each until it is acknowledged.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicUsize>,
     clients: JoinSet<Vec<String>>,
 }
 
 impl Load {
-    fn start(world: &World, clients: usize) -> Self {
+    pub(crate) fn start(world: &World, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let mut running = JoinSet::new();
@@ -66,14 +66,14 @@ impl Load {
     }
 
     /// Waits until so many more writes were acknowledged: the load is flowing.
-    async fn flows(&self, more: usize, within: Duration) {
+    pub(crate) async fn flows(&self, more: usize, within: Duration) {
         let wanted = self.acknowledged.load(Ordering::Relaxed) + more;
         let reached = async || (self.acknowledged.load(Ordering::Relaxed) >= wanted).then_some(());
         wait::until("more acknowledged writes", within, reached).await;
     }
 
     /// Stops the clients; the keys of all acknowledged writes.
-    async fn stop(self) -> Vec<String> {
+    pub(crate) async fn stop(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         self.clients
             .join_all()
@@ -131,7 +131,7 @@ pub(crate) async fn assert_exactly_once(api: &Api, keys: &[String]) {
 }
 
 /// A world away from the usual ports: a world that starts while a part of this one is down would take its place.
-async fn on_ports(arguments: &[&str]) -> World {
+pub(crate) async fn on_ports(arguments: &[&str]) -> World {
     Start {
         arguments,
         ..Start::default()

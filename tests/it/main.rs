@@ -5,6 +5,7 @@
 mod answers;
 mod authorization;
 mod commands;
+mod events;
 mod failures;
 mod hostile;
 mod http;
