@@ -270,3 +270,29 @@ async fn hard_case_20_a_closed_office_takes_nothing_new_in_any_region_at_once() 
     );
     assert_eq!(after.body["errors"][0]["code"], "office_closed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_office_with_open_orders_is_not_closed() {
+    let company = Company::new().await;
+    let app = company.app();
+    let price = json!([{"currency": "EUR", "amount_minor": 100}]);
+    let item = json!({"sku": "LAMP-7", "name": "n", "description": "d", "country_of_origin": "DE", "unit": "each",
+        "prices": price});
+    let item = app.post("/v1/warehouse/items", item).await;
+    let customer = json!({"office": "ber", "name": "Kim"});
+    let customer = app.post("/v1/sales/customers", customer).await;
+    let line = json!({"item": item.body["id"], "location": "ber-main", "quantity": 1});
+    let order = json!({"office": "ber", "customer": customer.body["id"], "lines": [line]});
+    let order = app.post("/v1/sales/orders", order).await;
+    assert_eq!(order.status, 201, "{}", order.body);
+    let close = async |office: &str| {
+        let closed = json!({"status": "closed"});
+        app.patch(&format!("/v1/offices/{office}"), 1, closed).await
+    };
+    assert_eq!(close("ber").await.problem(), (409, "office_not_empty"));
+    assert_eq!(close("nyc").await.status, 200);
+    let cancel = format!("{}/cancel", order.header("location"));
+    let gone = app.post(&cancel, json!({"reason": "r"})).await;
+    assert_eq!(gone.status, 200, "{}", gone.body);
+    assert_eq!(close("ber").await.status, 200);
+}

@@ -2,166 +2,31 @@
 //! order is one writer's at a time.
 
 mod columns;
+mod statements;
 
 use futures_util::try_join;
 use kernel::{
     LocationCode, OfficeCode, Order as Direction, PageRequest, RegionTag, Timestamp,
     id::{CustomerId, ItemId, OrderId, OrderLineId},
 };
-use platform_db::{DbError, Row, Session, offices::OfficeHome};
+use platform_db::{DbError, Row, Session, ToSql, offices::OfficeHome};
 use uuid::Uuid;
 
-use self::columns::{LineColumns, OrderColumns};
+#[cfg(test)]
+pub(super) use self::statements::STATEMENTS;
+use self::{
+    columns::{LineColumns, OrderColumns},
+    statements::{
+        ALL_ASC, ALL_DESC, CUSTOMER_ASC, CUSTOMER_DESC, DELETE_LINES, DUE, GET, HAS_OPEN, INSERT,
+        INSERT_LINES, LOCK, LOCK_LINES, REFERENCE_ASC, REFERENCE_DESC, STATUS_ASC, STATUS_DESC,
+        UPDATE, UPDATE_LINES,
+    },
+};
 use super::word;
 use crate::domain::{
     line::Line,
     order::{Order, OrderStatus, Placed},
 };
-
-/// The columns of order `o`.
-macro_rules! order_columns {
-    () => {
-        "o.region, o.id, o.office, o.customer, o.currency, o.status, o.reference, o.notes, o.subtotal_minor, \
-         o.tax_minor, o.paid_minor, o.refunded_minor, o.invoiced_minor, o.credited_minor, o.receivable_minor, \
-         o.deposit_minor, o.hold_seconds, o.expires_at, o.placed_at, o.placed_date, o.version, o.created_at, o.updated_at"
-    };
-}
-
-/// The columns of line `l`.
-macro_rules! line_columns {
-    () => {
-        "l.id AS line, l.item, l.location, l.sku, l.name, l.quantity, l.unit_price_minor, l.tax_rate_bp, l.shipped, \
-         l.returned, l.cancelled, l.cost_minor, l.cost_returned_minor"
-    };
-}
-
-/// A page: each office gives the keys of its first rows from one span of an index, to which `$span` narrows the walk.
-macro_rules! page {
-    ($span:literal, $is_behind:literal, $direction:literal) => {
-        concat!(
-            "SELECT ",
-            order_columns!(),
-            ", ",
-            line_columns!(),
-            " FROM (SELECT f.region, f.id FROM unnest($1::TEXT[], $2::TEXT[]) AS w (region, office) \
-              CROSS JOIN LATERAL (SELECT x.region, x.id, x.created_at FROM sales.orders AS x \
-              WHERE x.region = w.region AND x.office = w.office AND ",
-            $span,
-            " AND ($8::TEXT IS NULL OR $8::TEXT = CASE WHEN x.status = 'draft' AND x.expires_at <= $9 \
-                 THEN 'expired' ELSE x.status END) \
-              AND ($10::UUID IS NULL OR x.customer = $10::UUID) AND ($11::TEXT IS NULL OR x.reference = $11::TEXT) \
-              AND (($12::UUID IS NULL AND $13::TEXT IS NULL) OR EXISTS (SELECT 1 FROM sales.order_lines AS y \
-                 WHERE y.region = x.region AND y.order_id = x.id AND ($12::UUID IS NULL OR y.item = $12::UUID) \
-                 AND ($13::TEXT IS NULL OR y.location = $13::TEXT))) \
-              AND x.created_at >= $3 AND x.created_at <= $4 AND (x.created_at, x.id) ",
-            $is_behind,
-            " ($5, $6) ORDER BY x.created_at ",
-            $direction,
-            ", x.id ",
-            $direction,
-            " LIMIT $7) AS f ORDER BY f.created_at ",
-            $direction,
-            ", f.id ",
-            $direction,
-            " LIMIT $7) AS k JOIN sales.orders AS o ON o.region = k.region AND o.id = k.id JOIN sales.order_lines AS l ON l.region = o.region AND l.order_id = o.id \
-              ORDER BY o.created_at ",
-            $direction,
-            ", o.id ",
-            $direction,
-            ", l.line_no"
-        )
-    };
-}
-
-const GET: &str = concat!(
-    "SELECT ",
-    order_columns!(),
-    ", ",
-    line_columns!(),
-    " FROM sales.orders AS o JOIN sales.order_lines AS l ON l.region = o.region AND l.order_id = o.id \
-      WHERE o.region = ANY ($1) AND o.id = $2 ORDER BY o.region, l.line_no"
-);
-const LOCK: &str = concat!(
-    "SELECT ",
-    order_columns!(),
-    " FROM sales.orders AS o WHERE o.region = $1 AND o.id = $2 FOR UPDATE"
-);
-const LOCK_LINES: &str = concat!(
-    "SELECT ",
-    line_columns!(),
-    " FROM sales.order_lines AS l WHERE l.region = $1 AND l.order_id = $2 ORDER BY l.line_no FOR UPDATE"
-);
-const ALL_DESC: &str = page!("TRUE", "<", "DESC");
-const ALL_ASC: &str = page!("TRUE", ">", "ASC");
-const STATUS_DESC: &str = page!("x.status = $8::TEXT", "<", "DESC");
-const STATUS_ASC: &str = page!("x.status = $8::TEXT", ">", "ASC");
-const CUSTOMER_DESC: &str = page!("x.customer = $10::UUID", "<", "DESC");
-const CUSTOMER_ASC: &str = page!("x.customer = $10::UUID", ">", "ASC");
-const REFERENCE_DESC: &str = page!("x.reference = $11::TEXT", "<", "DESC");
-const REFERENCE_ASC: &str = page!("x.reference = $11::TEXT", ">", "ASC");
-const INSERT: &str = "INSERT INTO sales.orders (region, id, office, customer, currency, status, reference, notes, \
-        subtotal_minor, tax_minor, paid_minor, refunded_minor, invoiced_minor, credited_minor, receivable_minor, \
-        deposit_minor, hold_seconds, expires_at, placed_at, placed_date, version, created_at, updated_at) \
-    SELECT $1, n.id, n.office, n.customer, n.currency, n.status, n.reference, n.notes, n.subtotal_minor, n.tax_minor, \
-        0, 0, 0, 0, 0, 0, n.hold_seconds, n.expires_at, NULL, NULL, n.version, n.created_at, n.created_at \
-    FROM unnest($2::UUID[], $3::TEXT[], $4::UUID[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::TEXT[], $9::INT8[], \
-        $10::INT8[], $11::INT8[], $12::TIMESTAMPTZ[], $13::INT8[], $14::TIMESTAMPTZ[]) \
-        AS n (id, office, customer, currency, status, reference, notes, subtotal_minor, tax_minor, hold_seconds, \
-              expires_at, version, created_at)";
-const UPDATE: &str = "UPDATE sales.orders SET customer = $3, status = $4, reference = $5, notes = $6, \
-        subtotal_minor = $7, tax_minor = $8, paid_minor = $9, refunded_minor = $10, invoiced_minor = $11, \
-        credited_minor = $12, receivable_minor = $13, deposit_minor = $14, placed_at = $15, placed_date = $16, \
-        version = $17, updated_at = $18, \
-        ended_at = CASE WHEN $4 IN ('fulfilled', 'cancelled', 'expired') THEN coalesce(ended_at, $18) END \
-    WHERE region = $1 AND id = $2";
-const INSERT_LINES: &str = "INSERT INTO sales.order_lines (region, id, order_id, line_no, item, location, sku, name, \
-        quantity, unit_price_minor, tax_rate_bp, shipped, returned, cancelled, cost_minor, cost_returned_minor) \
-    SELECT $1, n.id, n.order_id, n.line_no, n.item, n.location, n.sku, n.name, n.quantity, n.unit_price_minor, \
-        n.tax_rate_bp, n.shipped, n.returned, n.cancelled, n.cost_minor, n.cost_returned_minor \
-    FROM unnest($2::UUID[], $3::UUID[], $4::INT8[], $5::UUID[], $6::TEXT[], $7::TEXT[], $8::TEXT[], $9::INT8[], \
-        $10::INT8[], $11::INT8[], $12::INT8[], $13::INT8[], $14::INT8[], $15::INT8[], $16::INT8[]) \
-        AS n (id, order_id, line_no, item, location, sku, name, quantity, unit_price_minor, tax_rate_bp, shipped, \
-              returned, cancelled, cost_minor, cost_returned_minor)";
-/// What is cancelled by it is kept beside it, with the time: the line alone says how much, but not when.
-const UPDATE_LINES: &str = "WITH cancelled AS (\
-        INSERT INTO sales.order_cancellations (region, order_id, at, line, quantity) \
-        SELECT l.region, l.order_id, $8, l.id, n.cancelled - l.cancelled \
-        FROM unnest($2::UUID[], $5::INT8[]) AS n (id, cancelled) \
-        JOIN sales.order_lines AS l ON l.region = $1 AND l.id = n.id \
-        WHERE n.cancelled > l.cancelled) \
-    UPDATE sales.order_lines AS l SET shipped = n.shipped, returned = n.returned, \
-        cancelled = n.cancelled, cost_minor = n.cost_minor, cost_returned_minor = n.cost_returned_minor \
-    FROM unnest($2::UUID[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[], $7::INT8[]) \
-        AS n (id, shipped, returned, cancelled, cost_minor, cost_returned_minor) \
-    WHERE l.region = $1 AND l.id = n.id";
-const DELETE_LINES: &str = "DELETE FROM sales.order_lines WHERE region = $1 AND order_id = $2";
-const DUE: &str = "SELECT id FROM sales.orders \
-    WHERE region = $1 AND status = 'draft' AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3";
-/// A draft whose time is up is no open order, written down or not.
-const HAS_OPEN: &str = "SELECT EXISTS (SELECT 1 FROM sales.orders WHERE region = $1 AND office = $2 \
-    AND (status = 'confirmed' OR (status = 'draft' AND expires_at > $3))) AS found";
-
-#[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[
-    GET,
-    LOCK,
-    LOCK_LINES,
-    ALL_DESC,
-    ALL_ASC,
-    STATUS_DESC,
-    STATUS_ASC,
-    CUSTOMER_DESC,
-    CUSTOMER_ASC,
-    REFERENCE_DESC,
-    REFERENCE_ASC,
-    INSERT,
-    UPDATE,
-    INSERT_LINES,
-    UPDATE_LINES,
-    DELETE_LINES,
-    DUE,
-    HAS_OPEN,
-];
 
 /// Which orders a list shows.
 #[derive(Debug, Clone)]
@@ -194,7 +59,7 @@ pub(crate) async fn get(
 /// The order with its lines, locked until the transaction ends.
 pub(crate) async fn lock(session: &Session, id: &OrderId) -> Result<Option<Order>, DbError> {
     let uuid = id.uuid();
-    let key: [&(dyn platform_db::ToSql + Sync); 2] = [id.region(), &uuid];
+    let key: [&(dyn ToSql + Sync); 2] = [id.region(), &uuid];
     let (order, lines) = try_join!(session.row_opt(LOCK, &key), session.rows(LOCK_LINES, &key))?;
     let Some(order) = order else { return Ok(None) };
     let mut order = from_row(&order)?;
@@ -283,10 +148,10 @@ pub(crate) async fn insert(session: &Session, new: &[Order]) -> Result<(), DbErr
     let Some(any) = new.first() else {
         return Ok(());
     };
-    let columns = OrderColumns::of(new);
-    let orders = columns.params(any.id.region());
-    // Sent in this order, on one connection: the orders are there before their lines.
-    try_join!(session.execute(INSERT, &orders), insert_lines(session, new),).map(drop)
+    let (orders, lines) = (OrderColumns::of(new), LineColumns::of(new));
+    let mut params = orders.params(any.id.region());
+    params.extend(lines.params());
+    session.execute(INSERT, &params).await.map(drop)
 }
 
 /// Writes the members of the order that may change, and those of its lines.
@@ -355,45 +220,16 @@ async fn update_lines(session: &Session, order: &Order) -> Result<u64, DbError> 
 /// Writes the members of a draft that may change, with other lines in place of those that it had.
 pub(crate) async fn replace(session: &Session, changed: &Order) -> Result<(), DbError> {
     let uuid = changed.id.uuid();
-    let key: [&(dyn platform_db::ToSql + Sync); 2] = [changed.id.region(), &uuid];
-    // Sent in this order, on one connection: the numbers of the lines are free again.
+    let key: [&(dyn ToSql + Sync); 2] = [changed.id.region(), &uuid];
+    // The numbers of the lines must be free again: what is sent together may overtake what is not prepared yet.
     try_join!(
         update_order(session, changed),
         session.execute(DELETE_LINES, &key),
-        insert_lines(session, std::slice::from_ref(changed)),
-    )
-    .map(drop)
-}
-
-/// The lines of orders of one region.
-async fn insert_lines(session: &Session, orders: &[Order]) -> Result<u64, DbError> {
-    let Some(any) = orders.first() else {
-        return Ok(0);
-    };
-    let lines = LineColumns::of(orders);
-    session
-        .execute(
-            INSERT_LINES,
-            &[
-                any.id.region(),
-                &lines.ids,
-                &lines.orders,
-                &lines.numbers,
-                &lines.items,
-                &lines.locations,
-                &lines.skus,
-                &lines.names,
-                &lines.quantities,
-                &lines.prices,
-                &lines.tax_rates,
-                &lines.shipped,
-                &lines.returned,
-                &lines.cancelled,
-                &lines.costs,
-                &lines.costs_returned,
-            ],
-        )
-        .await
+    )?;
+    let lines = LineColumns::of(std::slice::from_ref(changed));
+    let mut params: Vec<&(dyn ToSql + Sync)> = vec![changed.id.region()];
+    params.extend(lines.params());
+    session.execute(INSERT_LINES, &params).await.map(drop)
 }
 
 /// Drafts of a region whose time was up at `until`, the longest overdue first, at most `limit`.

@@ -37,6 +37,27 @@ impl<'a> LineColumns<'a> {
         columns
     }
 
+    /// In the order of the statements that insert them.
+    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 15] {
+        [
+            &self.ids,
+            &self.orders,
+            &self.numbers,
+            &self.items,
+            &self.locations,
+            &self.skus,
+            &self.names,
+            &self.quantities,
+            &self.prices,
+            &self.tax_rates,
+            &self.shipped,
+            &self.returned,
+            &self.cancelled,
+            &self.costs,
+            &self.costs_returned,
+        ]
+    }
+
     fn push(&mut self, order: Uuid, number: i64, line: &'a Line) {
         self.ids.push(line.id.uuid());
         self.orders.push(order);
@@ -96,8 +117,8 @@ impl<'a> OrderColumns<'a> {
     }
 
     /// In the order of the statement that inserts them.
-    pub(super) fn params<'p>(&'p self, region: &'p RegionTag) -> [&'p (dyn ToSql + Sync); 14] {
-        [
+    pub(super) fn params<'p>(&'p self, region: &'p RegionTag) -> Vec<&'p (dyn ToSql + Sync)> {
+        vec![
             region,
             &self.ids,
             &self.offices,
