@@ -3,7 +3,7 @@
 use axum::http::Method;
 use futures_util::{StreamExt as _, stream};
 use kernel::Clock;
-use platform_db::Fault;
+use platform_db::{Db, Fault};
 use serde_json::{Value, json};
 use testkit::{Answer, TestApp, app::new_key};
 
@@ -57,45 +57,8 @@ async fn every_write_of_an_order_has_exactly_one_effect_under_every_fault() {
                 json!({"reason": "r"}),
             ),
         ];
-        for (operation, method, path, body) in writes {
-            let (key, before) = (new_key(), counter.level(&counter.lamp).await);
-            db.faults().set(operation, fault);
-            let send = async || {
-                let request = app.request(method.clone(), &path).key(&key);
-                let request = if method == Method::PATCH {
-                    request.header("if-match", "\"1\"")
-                } else {
-                    request
-                };
-                request.json(&body).send().await
-            };
-            let first = send().await;
-            assert!(
-                first.status.is_success(),
-                "{operation} under {fault:?}: {}",
-                first.body
-            );
-            assert!(
-                db.faults().hits(operation) > 0,
-                "{operation} under {fault:?}"
-            );
-            let again = send().await;
-            assert_eq!((again.status, &again.body), (first.status, &first.body));
-            assert_eq!(again.header("idempotent-replayed"), "true");
-            let effects = format!("SELECT count(*) FROM platform.audit_log WHERE key = '{key}'");
-            assert_eq!(
-                counter.shop.db.count(&effects).await,
-                1,
-                "{operation} under {fault:?}"
-            );
-            let after = counter.level(&counter.lamp).await;
-            let change = match operation {
-                "cancel_order" => -3,
-                "confirm_order" => 0,
-                _ => 1,
-            };
-            assert_eq!(after.1 - before.1, change, "{operation} under {fault:?}");
-            counter.is_sound().await;
+        for write in writes {
+            once(&counter, (&db, &app), fault, write).await;
         }
         assert_eq!(app.get(&path).await.version(), 4);
     }
@@ -110,6 +73,55 @@ async fn every_write_of_an_order_has_exactly_one_effect_under_every_fault() {
         counter.shop.db.count(listed).await,
         "hard case 23: audit rows list every event"
     );
+}
+
+type Write = (&'static str, Method, String, Value);
+
+/// One write under one fault.
+async fn once(
+    counter: &Counter,
+    (db, app): (&Db, &TestApp),
+    fault: Fault,
+    (operation, method, path, body): Write,
+) {
+    let (key, before) = (new_key(), counter.level(&counter.lamp).await);
+    db.faults().set(operation, fault);
+    let send = async || {
+        let request = app.request(method.clone(), &path).key(&key);
+        let request = if method == Method::PATCH {
+            request.header("if-match", "\"1\"")
+        } else {
+            request
+        };
+        request.json(&body).send().await
+    };
+    let first = send().await;
+    assert!(
+        first.status.is_success(),
+        "{operation} under {fault:?}: {}",
+        first.body
+    );
+    assert!(
+        db.faults().hits(operation) > 0,
+        "{operation} under {fault:?}"
+    );
+    let again = send().await;
+    assert_eq!((again.status, &again.body), (first.status, &first.body));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    let effects = format!("SELECT count(*) FROM platform.audit_log WHERE key = '{key}'");
+    assert_eq!(
+        counter.shop.db.count(&effects).await,
+        1,
+        "{operation} under {fault:?}"
+    );
+    let after = counter.level(&counter.lamp).await;
+    let change = match operation {
+        "cancel_order" => -3,
+        "confirm_order" => 0,
+        _ => 1,
+    };
+    assert_eq!(after.1 - before.1, change, "{operation} under {fault:?}");
+    counter.is_sound().await;
 }
 
 async fn drafts(counter: &Counter, count: usize) -> Vec<String> {

@@ -296,11 +296,38 @@ async fn hard_case_05_units_are_cancelled_once_and_no_more_than_are_open() {
     );
     assert_eq!(counter.level(&counter.lamp).await, (9, 3));
     counter.is_sound().await;
+    more_than_is_open_is_refused(app, (&path, &draft), (lamps, bulbs)).await;
+    let all = json!([of(lamps, 3), of(bulbs, 3)]);
+    let rest = cancel(app, &path, all).await;
+    assert_eq!(
+        (&rest.body["status"], rest.version()),
+        (&json!("cancelled"), 4)
+    );
+    let levels = (
+        counter.level(&counter.lamp).await,
+        counter.level(&counter.bulb).await,
+    );
+    assert_eq!(levels, ((9, 0), (9, 0)));
+    let events = counter.events(&id(&draft)).await.into_iter();
+    let kinds: Vec<String> = events.map(|(kind, _)| kind).collect();
+    assert_eq!(kinds[2..], ["sales.order.changed", "sales.order.cancelled"]);
+    let cancelled = "SELECT count(*) FROM sales.order_cancellations";
+    assert_eq!(counter.shop.db.count(cancelled).await, 3);
+    counter.is_sound().await;
+}
+
+/// Three lamps and three bulbs are.
+async fn more_than_is_open_is_refused(
+    app: &TestApp,
+    (path, draft): (&str, &Answer),
+    (lamps, bulbs): (&Value, &Value),
+) {
+    let of = |line: &Value, quantity: i64| json!({"line": line, "quantity": quantity});
     for (lines, open) in [
         (json!([of(lamps, 4)]), 3),
         (json!([of(bulbs, 1), of(lamps, 2), of(lamps, 2)]), 3),
     ] {
-        let refused = cancel(app, &path, lines).await;
+        let refused = cancel(app, path, lines).await;
         assert_eq!(refused.problem(), (409, "already_shipped"));
         assert_eq!(refused.body["lines"].as_array().unwrap().len(), 1);
         let line = &refused.body["lines"][0];
@@ -321,34 +348,12 @@ async fn hard_case_05_units_are_cancelled_once_and_no_more_than_are_open() {
         (json!([]), "/lines"),
         (json!([of(lamps, 0)]), "/lines/0/quantity"),
     ] {
-        let refused = cancel(app, &path, lines).await;
+        let refused = cancel(app, path, lines).await;
         assert_eq!(
             (refused.problem(), refused.pointers()),
             ((422, "validation_failed"), vec![pointer])
         );
     }
-    let rest = cancel(app, &path, json!([of(lamps, 3), of(bulbs, 3)])).await;
-    assert_eq!(
-        (&rest.body["status"], rest.version()),
-        (&json!("cancelled"), 4)
-    );
-    assert_eq!(
-        (
-            counter.level(&counter.lamp).await,
-            counter.level(&counter.bulb).await
-        ),
-        ((9, 0), (9, 0))
-    );
-    let kinds: Vec<String> = counter
-        .events(&id(&draft))
-        .await
-        .into_iter()
-        .map(|(kind, _)| kind)
-        .collect();
-    assert_eq!(kinds[2..], ["sales.order.changed", "sales.order.cancelled"]);
-    let cancelled = "SELECT count(*) FROM sales.order_cancellations";
-    assert_eq!(counter.shop.db.count(cancelled).await, 3);
-    counter.is_sound().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -417,8 +422,16 @@ async fn new_lines_of_a_draft_have_new_prices_and_new_holds() {
     );
     counter.is_sound().await;
     assert_eq!(app.get(&path).await.body, changed.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_cannot_be_is_refused_and_leaves_the_draft() {
+    let counter = Counter::with(9, 9).await;
+    let app = &counter.app;
+    let draft = app.post(ORDERS, held(&counter, 5, 600)).await;
+    let path = path(&draft);
     let too_many = json!({"lines": [counter.line(&counter.lamp, 10)]});
-    let refused = app.patch(&path, 2, too_many).await;
+    let refused = app.patch(&path, 1, too_many).await;
     assert_eq!(refused.problem(), (409, "insufficient_stock"));
     assert_eq!(
         refused.body["lines"][0]["available"], 9,
@@ -453,16 +466,29 @@ async fn new_lines_of_a_draft_have_new_prices_and_new_holds() {
             "/lines/0/location",
         ),
     ] {
-        let refused = app.patch(&path, 2, patch.clone()).await;
+        let refused = app.patch(&path, 1, patch.clone()).await;
         assert_eq!(
             (refused.problem(), refused.pointers()),
             (problem, vec![pointer]),
             "{patch}"
         );
     }
-    assert_eq!(app.get(&path).await.body, changed.body);
+    assert_eq!(app.get(&path).await.body, draft.body);
+    assert_eq!(counter.level(&counter.lamp).await, (9, 5));
+    counter.is_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_has_no_new_version_and_later_only_the_notes_change() {
+    let counter = Counter::with(9, 9).await;
+    let app = &counter.app;
+    let mut body = counter.lamps(1);
+    body["reference"] = json!("PO-1");
+    let draft = app.post(ORDERS, body).await;
+    let path = path(&draft);
+    let lines = json!([counter.line(&counter.bulb, 2)]);
     let cleared = app
-        .patch(&path, 2, json!({"reference": null, "notes": "n"}))
+        .patch(&path, 1, json!({"reference": null, "notes": "n"}))
         .await;
     assert_eq!(
         (
@@ -470,22 +496,22 @@ async fn new_lines_of_a_draft_have_new_prices_and_new_holds() {
             &cleared.body["notes"],
             cleared.version()
         ),
-        (&Value::Null, &json!("n"), 3)
+        (&Value::Null, &json!("n"), 2)
     );
     // What changes nothing has no new version and no event.
-    let same = app.patch(&path, 3, json!({"notes": "n"})).await;
-    assert_eq!((same.status.as_u16(), same.version()), (200, 3));
-    assert_eq!(counter.events(&id(&draft)).await.len(), 3);
+    let same = app.patch(&path, 2, json!({"notes": "n"})).await;
+    assert_eq!((same.status.as_u16(), same.version()), (200, 2));
+    assert_eq!(counter.events(&id(&draft)).await.len(), 2);
     assert_eq!(confirm(app, &path).await.status, 200);
-    let noted = app.patch(&path, 4, json!({"notes": null})).await;
-    assert_eq!((&noted.body["notes"], noted.version()), (&Value::Null, 5));
+    let noted = app.patch(&path, 3, json!({"notes": null})).await;
+    assert_eq!((&noted.body["notes"], noted.version()), (&Value::Null, 4));
     for patch in [
         json!({"lines": lines}),
         json!({"customer": counter.kim}),
         json!({"notes": "x", "reference": "r"}),
     ] {
         assert_eq!(
-            app.patch(&path, 5, patch).await.problem(),
+            app.patch(&path, 4, patch).await.problem(),
             (409, "order_state")
         );
     }

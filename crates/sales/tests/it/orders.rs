@@ -411,14 +411,12 @@ async fn hard_case_28_an_item_that_an_order_names_is_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn checks_come_in_their_order() {
-    let counter = Counter::with(5, 0).await;
+async fn the_scope_is_looked_at_before_anything_of_the_body() {
+    let counter = Counter::with(0, 0).await;
     let app = &counter.app;
     let path = counter.draft(1).await;
-    let of = |role: Role, offices: &[&str]| token(role, offices);
-    let (viewer, elsewhere) = (of(Role::Viewer, &["*"]), of(Role::Clerk, &["nyc"]));
+    let viewer = token(Role::Viewer, &["*"]);
     let missing = format!("{ORDERS}/ord_eu1_00000000000000000000000001");
-    // Scope before anything of the body.
     for path in [
         ORDERS.to_owned(),
         format!("{path}/confirm"),
@@ -433,6 +431,15 @@ async fn checks_come_in_their_order() {
             .await;
         assert_eq!(refused.problem(), (403, "scope_missing"), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_come_in_their_order() {
+    let counter = Counter::with(5, 0).await;
+    let app = &counter.app;
+    let path = counter.draft(1).await;
+    let elsewhere = token(Role::Clerk, &["nyc"]);
+    let missing = format!("{ORDERS}/ord_eu1_00000000000000000000000001");
     let send = |method: Method, path: &str, body: Value| {
         app.request_as(&elsewhere, method, path)
             .key(&new_key())
@@ -498,6 +505,13 @@ async fn checks_come_in_their_order() {
             .problem(),
         (403, "office_forbidden")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_is_looked_at_before_the_state() {
+    let counter = Counter::with(5, 0).await;
+    let app = &counter.app;
+    let path = counter.draft(1).await;
     let patch = app
         .request(Method::PATCH, &path)
         .key(&new_key())
