@@ -16,6 +16,13 @@ pub use api::system;
 pub use app::App;
 pub use expirer::{Ended, Expirer};
 
+/// Loading sales that nobody made.
+pub mod loading {
+    pub use crate::ops::load_sales::{
+        LoadSalesError, NewCustomer, NewSale, Step, load_customer, load_sale,
+    };
+}
+
 /// What systems above may ask of the orders inside their own transactions.
 pub mod orders {
     use platform_db::{DbError, Txn, offices::OfficeHome};

@@ -9,6 +9,7 @@ pub(crate) mod documents;
 pub(crate) mod expire_order;
 pub(crate) mod import_customers;
 pub(crate) mod import_orders;
+pub(crate) mod load_sales;
 pub(crate) mod new_lines;
 pub(crate) mod order;
 pub(crate) mod order_desk;

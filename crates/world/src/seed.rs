@@ -6,10 +6,12 @@ mod catalogue;
 mod company;
 mod dice;
 mod history;
+mod sales;
 mod stock;
 
 use std::{sync::Arc, time::Instant};
 
+use ::sales::loading::LoadSalesError;
 use accounting::journal::LoadEntryError;
 use kernel::IdempotencyKey;
 use platform_db::{Db, Directory, Never};
@@ -50,6 +52,9 @@ pub enum SeedError {
     /// Entries were refused or could not be written.
     #[error("{}; what was loaded stays, so the same command goes on from there", with_causes(.0))]
     Entry(#[from] LoadEntryError),
+    /// Customers or orders could not be written.
+    #[error("{}; what was loaded stays, so the same command goes on from there", with_causes(.0))]
+    Sales(#[from] LoadSalesError),
 }
 
 /// What to load besides the demo company.
@@ -96,6 +101,9 @@ async fn load_demo(db: &Db, topology: &Topology) -> Result<Seeded, SeedError> {
         directory: Directory::new(db.clone()),
     };
     let posted = stock::load_demo_entries(&books, &sites).await?;
+    let directory = Directory::new(db.clone());
+    let warehouse = warehouse::App::new(db.clone(), directory, Arc::new(topology.clone()));
+    sales::load_demo(db, warehouse, (&sites, &goods)).await?;
     Ok(Seeded {
         loaded,
         present: all.saturating_sub(loaded),

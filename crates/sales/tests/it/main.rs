@@ -5,6 +5,7 @@
 mod customer_imports;
 mod customers;
 mod deal;
+mod loading;
 mod order_books;
 mod order_faults;
 mod order_imports;

@@ -1,6 +1,7 @@
 //! The offices that stock is generated for: where it lies, and what it costs there.
 
 use kernel::{CurrencyCode, LocationCode, id::ItemId};
+use platform_db::offices::OfficeHome;
 use topology::{Office, Topology};
 use warehouse::catalogue::{NewItem, loaded_id};
 
@@ -57,6 +58,14 @@ impl Site {
                 locations: vec![office.default_location.clone(), shop(office)],
             })
             .collect()
+    }
+
+    /// Where the office's rows live.
+    pub(super) fn home(&self) -> OfficeHome {
+        OfficeHome {
+            region: self.office.home_region.clone(),
+            office: self.office.code.clone(),
+        }
     }
 
     /// So many euros in minor units of the money of the place.

@@ -14,7 +14,7 @@ use accounting::{
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kernel::{AmountMinor, LocationCode, Quantity, Timestamp, id::ItemId};
-use platform_db::{Db, offices::OfficeHome};
+use platform_db::Db;
 use warehouse::loading::{
     BATCH_DOCUMENTS, LoadedStock, NewAdjustment, NewDocument, NewLine, NewReceipt, Reason,
     load_stock,
@@ -88,7 +88,7 @@ async fn load_office(
     let dice = Dice::of(&[scale.seed, scale.movements, n]);
     let places = (site.locations.len(), goods.len());
     let mut history = History::new(dice, places, share);
-    let home = home(site);
+    let home = site.home();
     let mut loaded = LoadedStock::default();
     let (mut made, mut number) = (0, 0_u64);
     loop {
@@ -196,7 +196,7 @@ pub(super) async fn load_demo(
             let n: u64 = n;
             (key(&format!("demo:{}:{n}", site.office.code)), document)
         });
-        let stocked = load_stock(db, &home(site), now, named.collect()).await?;
+        let stocked = load_stock(db, &site.home(), now, named.collect()).await?;
         loaded = plus(loaded, stocked);
     }
     Ok(loaded)
@@ -262,13 +262,6 @@ fn new_line(item: &ItemId, quantity: i64, cost: i64) -> NewLine {
 )]
 fn amount(minor: i64) -> AmountMinor {
     AmountMinor::new(minor).expect("a small amount")
-}
-
-fn home(site: &Site) -> OfficeHome {
-    OfficeHome {
-        region: site.office.home_region.clone(),
-        office: site.office.code.clone(),
-    }
 }
 
 fn plus(one: LoadedStock, other: LoadedStock) -> LoadedStock {
