@@ -31,7 +31,7 @@ enum What {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
     },
-    /// The trial balance and the stock valuation of all offices, warm.
+    /// The reports of all offices and the overview of one, warm.
     Reports {
         /// How often each is asked for.
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]

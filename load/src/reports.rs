@@ -10,9 +10,13 @@ use crate::{
 /// Asked before what is measured: plans, pages and pools are warm then.
 const WARM_UP: u64 = 3;
 
-const REPORTS: [(&str, &str); 2] = [
+const REPORTS: [(&str, &str); 6] = [
     ("trial balance", "/v1/reports/trial-balance"),
     ("stock valuation", "/v1/reports/stock-valuation"),
+    ("sold items", "/v1/reports/sold-items"),
+    ("sales by office and day", "/v1/reports/sales-by-office-day"),
+    ("receivables", "/v1/reports/receivables"),
+    ("overview of an office", "/v1/offices/ber/overview"),
 ];
 
 /// Measures each report over all offices, prints a table, and answers whether every median is within the bound.

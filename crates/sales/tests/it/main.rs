@@ -18,6 +18,7 @@ mod privacy;
 mod returns;
 mod shipments;
 mod template;
+mod timeline;
 
 use std::sync::Arc;
 
