@@ -7,7 +7,8 @@ use kernel::{
 };
 use platform_db::offices::OfficeHome;
 use platform_http::{
-    ApiError, Can, Found, Listed, Paging, Params, Segment, WriteRequest, Written,
+    ApiError, Can, Expanded, Expanding, Found, Listed, Paging, Params, Segment, WriteRequest,
+    Written,
     permission::{SalesRead, SalesWrite},
 };
 use serde::Deserialize;
@@ -62,13 +63,15 @@ pub(super) struct OrderQuery {
 #[utoipa::path(get, path = "/v1/sales/orders", operation_id = "list_orders", tag = "sales",
     params(OrderQuery, Paging),
     responses((status = 200, description = "One page of orders.", body = Listed<OrderView>)),
+    extensions(("x-expand" = json!({"customer": "sales:read", "lines.item": "warehouse:read", "lines.location": "warehouse:read"}))),
     security(("bearer" = ["sales:read"])))]
 pub(super) async fn list_orders(
     State(app): State<App>,
     caller: Can<SalesRead>,
     Params(query): Params<OrderQuery>,
     paging: Paging,
-) -> Result<Listed<OrderView>, ApiError> {
+    Expanding(expand): Expanding,
+) -> Result<Expanded<Listed<OrderView>>, ApiError> {
     let wanted = Wanted {
         offices: query.office,
         status: query.status,
@@ -82,15 +85,17 @@ pub(super) async fn list_orders(
     };
     let who = (&caller.call, &*caller.principal, caller.want);
     let now = paging.request.snapshot.unwrap_or(caller.call.received_at());
-    let listed = read::list_orders(&app, who, wanted, paging.request.clone()).await?;
-    Ok(paging.page(
-        listed,
+    let page = (paging.request.clone(), expand);
+    let (orders, inlined) = read::list_orders(&app, who, wanted, page).await?;
+    let listed = paging.page(
+        orders,
         |order| Position {
             created_at: order.created_at,
             id: order.id.uuid().to_string(),
         },
         |order| OrderView::at(&order, now),
-    ))
+    );
+    Ok(Expanded::page(listed, inlined))
 }
 
 /// Takes an order: a draft that ends by itself after 24 hours unless it is confirmed.
@@ -125,20 +130,24 @@ pub(super) async fn create_order(
 #[utoipa::path(get, path = "/v1/sales/orders/{id}", operation_id = "get_order", tag = "sales",
     params(("id" = String, Path, description = "Id of the order.", example = "ord_eu1_0h2m4t8qv6c1x9k3b7f5w0n2ra")),
     responses((status = 200, description = "The order.", body = OrderView)),
+    extensions(("x-expand" = json!({"customer": "sales:read", "lines.item": "warehouse:read", "lines.location": "warehouse:read"}))),
     security(("bearer" = ["sales:read"])))]
 pub(super) async fn get_order(
     State(app): State<App>,
     caller: Can<SalesRead>,
     Segment(id): Segment<OrderId>,
-) -> Result<Found<OrderView>, ApiError> {
-    let order = read::get_order(&app, &caller.call, caller.want, id).await?;
+    Expanding(expand): Expanding,
+) -> Result<Expanded<OrderView>, ApiError> {
+    let wanted = (id, expand);
+    let (order, inlined) = read::get_order(&app, &caller.call, caller.want, wanted).await?;
     caller.reach(&order.office)?;
     let now = caller.call.received_at();
-    Ok(Found {
+    let found = Found {
         version: Some(order.version),
         stable: order.is_as_written(now),
         body: OrderView::at(&order, now),
-    })
+    };
+    Ok(Expanded::one(found, inlined))
 }
 
 /// Changes an order: a draft's members, later only its notes.

@@ -9,7 +9,7 @@ use sales::Expirer;
 use serde_json::{Value, json};
 use testkit::{
     Answer, TestApp,
-    app::{new_key, token},
+    app::{new_key, token, token_with},
 };
 
 use crate::{
@@ -364,4 +364,37 @@ async fn hard_case_38_nothing_of_an_order_tells_of_the_person() {
         counter.app.get(order.header("location")).await.body["customer"],
         customer.body["id"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_order_names_stands_in_place_of_its_id() {
+    let counter = Counter::with(5, 0).await;
+    let app = &counter.app;
+    let path = counter.draft(1).await;
+    made_other(&counter).await;
+    let mut whole = app.get(&path).await.body;
+    whole["customer"] = app.get(&format!("{CUSTOMERS}/{}", counter.kim)).await.body;
+    let item = format!("/v1/warehouse/items/{}", counter.lamp);
+    whole["lines"][0]["item"] = app.get(&item).await.body;
+    whole["lines"][0]["location"] = app.get("/v1/warehouse/locations/ber-main").await.body;
+    let expand = "expand=customer,lines.item,lines.location";
+    let one = app.get(&format!("{path}?{expand}")).await;
+    assert_eq!((one.status.as_u16(), &one.body), (200, &whole));
+    assert!(
+        one.header("etag").starts_with("W/\"1-"),
+        "{}",
+        one.header("etag")
+    );
+    let list = app.get(&format!("{ORDERS}?{expand}")).await;
+    assert_eq!(list.body["data"][1], whole);
+    assert_eq!(list.body["data"][0]["customer"]["id"], json!(counter.lee));
+    let refused = app.get(&format!("{path}?expand=lines.price")).await;
+    assert_eq!(refused.problem(), (400, "invalid_parameter"));
+    let seller = token_with(&["sales:read"], &["*"]);
+    let get = async |query: &str| {
+        let request = app.request_as(&seller, Method::GET, &format!("{path}?{query}"));
+        request.send().await.status.as_u16()
+    };
+    assert_eq!(get("expand=customer").await, 200);
+    assert_eq!(get("expand=lines.item").await, 403);
 }
