@@ -1,5 +1,22 @@
 //! SQL and row → domain. One file per table.
 
+/// Writes levels of one office that are locked or new: one level at most is in the way of each, its own.
+macro_rules! upsert_levels {
+    () => {
+        "INSERT INTO warehouse.stock_levels \
+    (region, id, office, location, item, currency, on_hand, reserved, incoming, value_minor, version, created_at, \
+     updated_at) \
+    SELECT $1::TEXT, n.id, $2::TEXT, n.location, n.item, $3::TEXT, n.on_hand, n.reserved, n.incoming, n.value_minor, \
+        n.version, n.created_at, n.updated_at \
+    FROM unnest($4::UUID[], $5::TEXT[], $6::UUID[], $7::INT8[], $8::INT8[], $9::INT8[], $10::INT8[], $11::INT8[], \
+            $12::TIMESTAMPTZ[], $13::TIMESTAMPTZ[]) \
+        AS n (id, location, item, on_hand, reserved, incoming, value_minor, version, created_at, updated_at) \
+    ON CONFLICT (region, id) DO UPDATE SET on_hand = excluded.on_hand, reserved = excluded.reserved, \
+        incoming = excluded.incoming, value_minor = excluded.value_minor, version = excluded.version, \
+        updated_at = excluded.updated_at"
+    };
+}
+
 pub(crate) mod availability;
 pub(crate) mod facts;
 pub(crate) mod items;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::try_join;
 use kernel::{
     Order as Direction, PageRequest, RegionTag,
     id::{MovementId, OrderId, ReturnId},
@@ -40,19 +39,21 @@ const LINES: &str = "SELECT r.region, r.return_id, r.line, r.item, l.sku, r.quan
         r.net_minor, r.tax_minor, r.cost_minor, r.movement \
     FROM sales.return_lines AS r JOIN sales.order_lines AS l ON l.region = r.region AND l.id = r.line \
     WHERE r.region = $1 AND r.return_id = ANY ($2) ORDER BY r.return_id, r.position";
-const INSERT: &str = "INSERT INTO sales.returns (region, id, office, order_id, currency, net_minor, tax_minor, \
+/// With the lines in the same statement: foreign keys are looked at when the whole of it is done, and of two statements
+/// sent together the second may be first, where one has to be prepared.
+const INSERT: &str = "WITH goods AS (INSERT INTO sales.returns (region, id, office, order_id, currency, net_minor, tax_minor, \
         cost_minor, journal_entries, effective_date, created_at, created_by) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-const INSERT_LINES: &str = "INSERT INTO sales.return_lines (region, return_id, position, line, item, quantity, \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)) \
+    INSERT INTO sales.return_lines (region, return_id, position, line, item, quantity, \
         disposition, reason, net_minor, tax_minor, cost_minor, movement) \
     SELECT $1::TEXT, $2::UUID, n.position, n.line, n.item, n.quantity, n.disposition, n.reason, n.net_minor, \
         n.tax_minor, n.cost_minor, n.movement \
-    FROM unnest($3::INT8[], $4::UUID[], $5::UUID[], $6::INT8[], $7::TEXT[], $8::TEXT[], $9::INT8[], $10::INT8[], \
-            $11::INT8[], $12::UUID[]) \
+    FROM unnest($13::INT8[], $14::UUID[], $15::UUID[], $16::INT8[], $17::TEXT[], $18::TEXT[], $19::INT8[], $20::INT8[], \
+            $21::INT8[], $22::UUID[]) \
         AS n (position, line, item, quantity, disposition, reason, net_minor, tax_minor, cost_minor, movement)";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[GET, PAGE_DESC, PAGE_ASC, LINES, INSERT, INSERT_LINES];
+pub(super) const STATEMENTS: &[&str] = &[GET, PAGE_DESC, PAGE_ASC, LINES, INSERT];
 
 /// The return, if it is one of this order.
 pub(crate) async fn get(
@@ -158,9 +159,7 @@ pub(crate) async fn insert(session: &Session, new: &Return) -> Result<(), DbErro
         .iter()
         .map(|line| line.movement.as_ref().map(MovementId::uuid))
         .collect();
-    let lines: [&(dyn ToSql + Sync); 12] = [
-        new.id.region(),
-        &id,
+    let lines: [&(dyn ToSql + Sync); 10] = [
         &positions,
         &units.lines,
         &units.items,
@@ -172,10 +171,8 @@ pub(crate) async fn insert(session: &Session, new: &Return) -> Result<(), DbErro
         &units.costs,
         &movements,
     ];
-    // Sent in this order, on one connection: the return is there before its lines.
-    try_join!(
-        session.execute(INSERT, &goods),
-        session.execute(INSERT_LINES, &lines),
-    )
-    .map(drop)
+    session
+        .execute(INSERT, &[&goods[..], &lines].concat())
+        .await
+        .map(drop)
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::try_join;
 use kernel::{
     Order as Direction, PageRequest, RegionTag,
     id::{MovementId, OrderId, ShipmentId},
@@ -37,17 +36,19 @@ const LINES: &str = "SELECT s.region, s.shipment, s.line, s.item, l.sku, s.quant
         s.cost_minor, s.movement \
     FROM sales.shipment_lines AS s JOIN sales.order_lines AS l ON l.region = s.region AND l.id = s.line \
     WHERE s.region = $1 AND s.shipment = ANY ($2) ORDER BY s.shipment, l.line_no";
-const INSERT: &str = "INSERT INTO sales.shipments (region, id, office, order_id, currency, carrier, tracking, \
+/// With the lines in the same statement: foreign keys are looked at when the whole of it is done, and of two statements
+/// sent together the second may be first, where one has to be prepared.
+const INSERT: &str = "WITH goods AS (INSERT INTO sales.shipments (region, id, office, order_id, currency, carrier, tracking, \
         net_minor, tax_minor, cost_minor, deposit_minor, journal_entries, effective_date, created_at, created_by) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-const INSERT_LINES: &str = "INSERT INTO sales.shipment_lines (region, shipment, line, item, quantity, net_minor, \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)) \
+    INSERT INTO sales.shipment_lines (region, shipment, line, item, quantity, net_minor, \
         tax_minor, cost_minor, movement) \
     SELECT $1::TEXT, $2::UUID, n.line, n.item, n.quantity, n.net_minor, n.tax_minor, n.cost_minor, n.movement \
-    FROM unnest($3::UUID[], $4::UUID[], $5::INT8[], $6::INT8[], $7::INT8[], $8::INT8[], $9::UUID[]) \
+    FROM unnest($16::UUID[], $17::UUID[], $18::INT8[], $19::INT8[], $20::INT8[], $21::INT8[], $22::UUID[]) \
         AS n (line, item, quantity, net_minor, tax_minor, cost_minor, movement)";
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[GET, PAGE_DESC, PAGE_ASC, LINES, INSERT, INSERT_LINES];
+pub(super) const STATEMENTS: &[&str] = &[GET, PAGE_DESC, PAGE_ASC, LINES, INSERT];
 
 /// The shipment, if it is one of this order.
 pub(crate) async fn get(
@@ -152,9 +153,7 @@ pub(crate) async fn insert(session: &Session, new: &Shipment) -> Result<(), DbEr
         .iter()
         .map(|line| line.movement.uuid())
         .collect();
-    let lines: [&(dyn ToSql + Sync); 9] = [
-        goods.id.region(),
-        &id,
+    let lines: [&(dyn ToSql + Sync); 7] = [
         &units.lines,
         &units.items,
         &units.quantities,
@@ -163,10 +162,8 @@ pub(crate) async fn insert(session: &Session, new: &Shipment) -> Result<(), DbEr
         &units.costs,
         &movements,
     ];
-    // Sent in this order, on one connection: the shipment is there before its lines.
-    try_join!(
-        session.execute(INSERT, &shipment),
-        session.execute(INSERT_LINES, &lines),
-    )
-    .map(drop)
+    session
+        .execute(INSERT, &[&shipment[..], &lines].concat())
+        .await
+        .map(drop)
 }

@@ -102,7 +102,7 @@ impl OrderStock {
     ) -> Result<Self, DbError> {
         let places: Vec<Place> = lines.iter().map(|(_, place)| place.clone()).collect();
         let ids: Vec<Uuid> = lines.iter().map(|(line, _)| line.uuid()).collect();
-        // Sent in this order, on one connection.
+        // Of two that are sent together the one that has to be prepared comes second; a deadlock is rerun.
         let (shelf, found) = try_join!(
             Shelf::lock(txn, office, &places),
             reservations::lock_of_lines(txn, &office.home_region, &ids),

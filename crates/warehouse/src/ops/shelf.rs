@@ -306,11 +306,7 @@ impl Shelf {
         if self.movements.is_empty() {
             levels::upsert(txn, books, &levels).await?;
         } else {
-            // Sent in this order, on one connection: a movement's level is there before it.
-            try_join!(
-                levels::upsert(txn, books, &levels),
-                movements::insert(txn, books, &self.movements),
-            )?;
+            movements::insert(txn, books, &levels, &self.movements).await?;
         }
         Ok(())
     }

@@ -132,18 +132,7 @@ const PAGE_AT_DESC: &str = page_at!("", "<", "DESC");
 const PAGE_AT_ASC: &str = page_at!("", ">", "ASC");
 const PAGE_AT_ITEM_DESC: &str = page_at!(" AND s.item = $10", "<", "DESC");
 const PAGE_AT_ITEM_ASC: &str = page_at!(" AND s.item = $10", ">", "ASC");
-/// One level at most is in the way of each: its own, which is locked or was not there.
-const UPSERT: &str = "INSERT INTO warehouse.stock_levels \
-    (region, id, office, location, item, currency, on_hand, reserved, incoming, value_minor, version, created_at, \
-     updated_at) \
-    SELECT $1::TEXT, n.id, $2::TEXT, n.location, n.item, $3::TEXT, n.on_hand, n.reserved, n.incoming, n.value_minor, \
-        n.version, n.created_at, n.updated_at \
-    FROM unnest($4::UUID[], $5::TEXT[], $6::UUID[], $7::INT8[], $8::INT8[], $9::INT8[], $10::INT8[], $11::INT8[], \
-            $12::TIMESTAMPTZ[], $13::TIMESTAMPTZ[]) \
-        AS n (id, location, item, on_hand, reserved, incoming, value_minor, version, created_at, updated_at) \
-    ON CONFLICT (region, id) DO UPDATE SET on_hand = excluded.on_hand, reserved = excluded.reserved, \
-        incoming = excluded.incoming, value_minor = excluded.value_minor, version = excluded.version, \
-        updated_at = excluded.updated_at";
+const UPSERT: &str = upsert_levels!();
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
@@ -251,25 +240,60 @@ pub(crate) async fn upsert(
     (region, office, currency): (&RegionTag, &OfficeCode, &CurrencyCode),
     levels: &[&StockLevel],
 ) -> Result<u64, DbError> {
-    let ids: Vec<Uuid> = levels.iter().map(|new| new.id.uuid()).collect();
-    let locations: Vec<&LocationCode> = levels.iter().map(|new| &new.location).collect();
-    let items: Vec<Uuid> = levels.iter().map(|new| new.item.uuid()).collect();
-    let on_hand: Vec<Quantity> = levels.iter().map(|new| new.level.on_hand()).collect();
-    let reserved: Vec<Quantity> = levels.iter().map(|new| new.level.reserved()).collect();
-    let incoming: Vec<Quantity> = levels.iter().map(|new| new.level.incoming()).collect();
-    let values: Vec<AmountMinor> = levels.iter().map(|new| new.level.value()).collect();
-    let versions: Vec<i64> = levels.iter().map(|new| new.version).collect();
-    let created: Vec<Timestamp> = levels.iter().map(|new| new.created_at).collect();
-    let updated: Vec<Timestamp> = levels.iter().map(|new| new.updated_at).collect();
-    session
-        .execute(
-            UPSERT,
-            &[
-                region, office, currency, &ids, &locations, &items, &on_hand, &reserved, &incoming,
-                &values, &versions, &created, &updated,
-            ],
-        )
-        .await
+    let levels = LevelColumns::of(levels);
+    let mut params: Vec<&(dyn ToSql + Sync)> = vec![region, office, currency];
+    params.extend(levels.params());
+    session.execute(UPSERT, &params).await
+}
+
+/// Levels as columns, for `unnest`.
+#[derive(Default)]
+pub(super) struct LevelColumns<'a> {
+    ids: Vec<Uuid>,
+    locations: Vec<&'a LocationCode>,
+    items: Vec<Uuid>,
+    on_hand: Vec<Quantity>,
+    reserved: Vec<Quantity>,
+    incoming: Vec<Quantity>,
+    values: Vec<AmountMinor>,
+    versions: Vec<i64>,
+    created: Vec<Timestamp>,
+    updated: Vec<Timestamp>,
+}
+
+impl<'a> LevelColumns<'a> {
+    pub(super) fn of(levels: &[&'a StockLevel]) -> Self {
+        let mut columns = Self::default();
+        for stock in levels {
+            columns.ids.push(stock.id.uuid());
+            columns.locations.push(&stock.location);
+            columns.items.push(stock.item.uuid());
+            columns.on_hand.push(stock.level.on_hand());
+            columns.reserved.push(stock.level.reserved());
+            columns.incoming.push(stock.level.incoming());
+            columns.values.push(stock.level.value());
+            columns.versions.push(stock.version);
+            columns.created.push(stock.created_at);
+            columns.updated.push(stock.updated_at);
+        }
+        columns
+    }
+
+    /// `$4` to `$13` of the statement.
+    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 10] {
+        [
+            &self.ids,
+            &self.locations,
+            &self.items,
+            &self.on_hand,
+            &self.reserved,
+            &self.incoming,
+            &self.values,
+            &self.versions,
+            &self.created,
+            &self.updated,
+        ]
+    }
 }
 
 fn seen(row: &Row, as_of: Option<Timestamp>) -> Result<SeenLevel, DbError> {

@@ -7,8 +7,11 @@ use kernel::{
 use platform_db::{DbError, Row, Session, ToSql, offices::OfficeHome};
 use uuid::Uuid;
 
-use super::{corrupt, word};
-use crate::domain::movement::{Movement, MovementKind, Reason};
+use super::{corrupt, levels::LevelColumns, word};
+use crate::domain::{
+    level::StockLevel,
+    movement::{Movement, MovementKind, Reason},
+};
 
 /// The columns of movement `m` and the SKU of its item `i`.
 macro_rules! columns {
@@ -93,15 +96,21 @@ const PAGE_ITEM_ASC: &str = of_item!(">", "ASC");
 const PAGE_REFERENCE_DESC: &str = of_reference!("<", "DESC");
 const PAGE_REFERENCE_ASC: &str = of_reference!(">", "ASC");
 
-const INSERT: &str = "INSERT INTO warehouse.stock_movements \
+/// With the levels in the same statement: foreign keys are looked at when the whole of it is done, and of two statements
+/// sent together the second may be first, where one has to be prepared.
+const INSERT: &str = concat!(
+    "WITH level AS (",
+    upsert_levels!(),
+    ") INSERT INTO warehouse.stock_movements \
     (region, id, office, location, item, currency, delta, value_delta_minor, kind, reason, reference, journal_entry, \
      recorded_at, recorded_by) \
     SELECT $1::TEXT, n.id, $2::TEXT, n.location, n.item, $3::TEXT, n.delta, n.value_delta_minor, n.kind, n.reason, \
         n.reference, n.journal_entry, n.recorded_at, n.recorded_by \
-    FROM unnest($4::UUID[], $5::TEXT[], $6::UUID[], $7::INT8[], $8::INT8[], $9::TEXT[], $10::TEXT[], $11::TEXT[], \
-            $12::UUID[], $13::TIMESTAMPTZ[], $14::TEXT[]) \
+    FROM unnest($14::UUID[], $15::TEXT[], $16::UUID[], $17::INT8[], $18::INT8[], $19::TEXT[], $20::TEXT[], \
+            $21::TEXT[], $22::UUID[], $23::TIMESTAMPTZ[], $24::TEXT[]) \
         AS n (id, location, item, delta, value_delta_minor, kind, reason, reference, journal_entry, recorded_at, \
-              recorded_by)";
+              recorded_by)"
+);
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
@@ -184,10 +193,11 @@ pub(crate) async fn page(
     rows.iter().map(from_row).collect()
 }
 
-/// Adds movements of one office, whose levels and entries are there.
+/// Adds movements of one office, whose entries are there, and writes the levels that they moved.
 pub(crate) async fn insert(
     session: &Session,
     (region, office, currency): (&RegionTag, &OfficeCode, &CurrencyCode),
+    levels: &[&StockLevel],
     new: &[Movement],
 ) -> Result<u64, DbError> {
     let ids: Vec<Uuid> = new.iter().map(|new| new.id.uuid()).collect();
@@ -207,27 +217,24 @@ pub(crate) async fn insert(
         .collect();
     let times: Vec<_> = new.iter().map(|new| new.recorded_at).collect();
     let people: Vec<&str> = new.iter().map(|new| new.recorded_by.as_str()).collect();
-    session
-        .execute(
-            INSERT,
-            &[
-                region,
-                office,
-                currency,
-                &ids,
-                &locations,
-                &items,
-                &deltas,
-                &values,
-                &kinds,
-                &reasons,
-                &references,
-                &entries,
-                &times,
-                &people,
-            ],
-        )
-        .await
+    let levels = LevelColumns::of(levels);
+    let mut params: Vec<&(dyn ToSql + Sync)> = vec![region, office, currency];
+    params.extend(levels.params());
+    let movements: [&(dyn ToSql + Sync); 11] = [
+        &ids,
+        &locations,
+        &items,
+        &deltas,
+        &values,
+        &kinds,
+        &reasons,
+        &references,
+        &entries,
+        &times,
+        &people,
+    ];
+    params.extend(movements);
+    session.execute(INSERT, &params).await
 }
 
 fn from_row(row: &Row) -> Result<Movement, DbError> {
