@@ -14,5 +14,7 @@ mod lifecycle;
 mod nearest;
 mod processes;
 mod stock;
+mod stories;
 mod wait;
+mod walkthrough;
 mod world;
