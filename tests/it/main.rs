@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod items;
 mod lifecycle;
+mod model;
 mod nearest;
 mod processes;
 mod stock;

@@ -104,7 +104,7 @@ impl Story {
 }
 
 /// A code or SKU that nobody else has.
-pub(super) fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     let key = fresh_key();
     let tail: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
     let start = tail.len().saturating_sub(14);
