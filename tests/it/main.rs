@@ -13,6 +13,7 @@ mod items;
 mod lifecycle;
 mod model;
 mod nearest;
+mod order_kills;
 mod processes;
 mod stock;
 mod stories;
