@@ -63,24 +63,40 @@ impl Regions {
 
     /// GET from the first region.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        self.send(Method::GET, (0, path), None).await
+        self.get_from(0, path).await
+    }
+
+    /// GET from the `n`-th region, counted round.
+    pub(crate) async fn get_from(&self, n: usize, path: &str) -> anyhow::Result<Answer> {
+        self.send(Method::GET, (n, path), None).await
     }
 
     /// POST under a new key to the `n`-th region, counted round.
     pub(crate) async fn post(&self, n: usize, path: &str, body: &Value) -> anyhow::Result<Answer> {
-        self.send(Method::POST, (n, path), Some(body)).await
+        self.post_as(n, path, &self.name(), body).await
+    }
+
+    /// POST under this key.
+    pub(crate) async fn post_as(
+        &self,
+        n: usize,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
+        self.send(Method::POST, (n, path), Some((key, body))).await
     }
 
     async fn send(
         &self,
         method: Method,
         (n, path): (usize, &str),
-        body: Option<&Value>,
+        write: Option<(&str, &Value)>,
     ) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.urls[n % self.urls.len()]);
         let mut request = self.client.request(method, &url).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.header("idempotency-key", self.name()).json(body);
+        if let Some((key, body)) = write {
+            request = request.header("idempotency-key", key).json(body);
         }
         let started = Instant::now();
         let response = request.send().await.with_context(|| url.clone())?;

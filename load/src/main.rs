@@ -2,6 +2,7 @@
 
 mod api;
 mod contention;
+mod random;
 mod reports;
 mod table;
 
@@ -40,6 +41,15 @@ enum What {
         #[arg(long, default_value_t = 200)]
         bound_ms: u64,
     },
+    /// Random business over all regions, and whether every write happened once and stock and books agree behind it.
+    Random {
+        /// How long.
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1440))]
+        minutes: u64,
+        /// How many clients at once.
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
+        clients: u16,
+    },
 }
 
 fn main() -> ExitCode {
@@ -70,6 +80,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             }
             What::Reports { times, bound_ms } => {
                 reports::measure(&regions, times, Duration::from_millis(bound_ms)).await
+            }
+            What::Random { minutes, clients } => {
+                random::run(&regions, Duration::from_secs(minutes * 60), clients.into()).await
             }
         }
     })
