@@ -12,6 +12,7 @@ mod feed;
 mod integrity;
 mod nearest;
 mod offices;
+mod order_steps;
 mod plans;
 mod reports;
 mod sales_reports;
