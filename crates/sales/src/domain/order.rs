@@ -315,8 +315,9 @@ impl Order {
         now: Timestamp,
     ) -> Result<(Self, Vec<LineUnits>), CancelError> {
         match self.status_at(now) {
-            OrderStatus::Draft | OrderStatus::Confirmed => {}
-            other @ (OrderStatus::Fulfilled | OrderStatus::Cancelled | OrderStatus::Expired) => {
+            // Of a fulfilled order nothing is open: what is refused below is that it is shipped.
+            OrderStatus::Draft | OrderStatus::Confirmed | OrderStatus::Fulfilled => {}
+            other @ (OrderStatus::Cancelled | OrderStatus::Expired) => {
                 return Err(CancelError::State(other));
             }
         }
