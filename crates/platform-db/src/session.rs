@@ -1,12 +1,13 @@
 //! One connection at work for one request: statements, counted.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::poll;
+use futures_util::{future::join, poll};
 use kernel::Call;
 use tokio_postgres::{
     SimpleQueryMessage, Statement,
@@ -18,11 +19,13 @@ use crate::{
     pool::{Lease, Shared},
 };
 
-/// A connection at work for one request. Independent statements polled together are pipelined: they share a
-/// round trip.
+/// A connection at work for one request. Statements polled together are pipelined: they share a round trip, and are sent
+/// in the order in which they were first polled, also where one of them is still being prepared.
 #[derive(Debug)]
 pub struct Session {
     connection: Connection,
+    /// Held from a statement's first poll until it is sent.
+    turn: tokio::sync::Mutex<()>,
     call: Call,
     /// The rows live in another region: each round trip crosses.
     remote: bool,
@@ -67,6 +70,7 @@ impl Session {
         };
         Self {
             connection,
+            turn: tokio::sync::Mutex::default(),
             call: call.clone(),
             remote,
             wire: Mutex::new(wire),
@@ -82,10 +86,11 @@ impl Session {
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, DbError> {
-        let statement = self.prepare(sql).await?;
-        let place = self.send();
-        let result = self.client().query(&statement, params).await;
-        let rows = self.receive(place, result)?;
+        let (turn, statement) = join(self.turn(), self.prepare(sql)).await;
+        let statement = statement?;
+        let rows = self
+            .sent(turn, self.client().query(&statement, params))
+            .await?;
         self.count_rows(rows.len() as u64);
         Ok(rows.into_iter().map(Row).collect())
     }
@@ -123,26 +128,24 @@ impl Session {
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, DbError> {
-        let statement = self.prepare(sql).await?;
-        let place = self.send();
-        let result = self.client().execute(&statement, params).await;
-        let written = self.receive(place, result)?;
+        let (turn, statement) = join(self.turn(), self.prepare(sql)).await;
+        let statement = statement?;
+        let asking = self.client().execute(&statement, params);
+        let written = self.sent(turn, asking).await?;
         self.count_rows(written);
         Ok(written)
     }
 
     /// Runs text without parameters by the simple protocol: BEGIN, COMMIT, SET.
     pub(crate) async fn batch(&self, sql: &str) -> Result<(), DbError> {
-        let place = self.send();
-        let result = self.client().batch_execute(sql).await;
-        self.receive(place, result)
+        let turn = self.turn().await;
+        self.sent(turn, self.client().batch_execute(sql)).await
     }
 
     /// The first value of a statement without parameters, as text, by the simple protocol.
     pub(crate) async fn text(&self, sql: &str) -> Result<String, DbError> {
-        let place = self.send();
-        let result = self.client().simple_query(sql).await;
-        let messages = self.receive(place, result)?;
+        let turn = self.turn().await;
+        let messages = self.sent(turn, self.client().simple_query(sql)).await?;
         messages
             .iter()
             .find_map(|message| {
@@ -154,6 +157,29 @@ impl Session {
             })
             .map(str::to_owned)
             .ok_or(DbError::NoRow)
+    }
+
+    /// The statement's turn, in the order of first polls. Not subject to the task's budget, which could send a later
+    /// statement ahead of this one.
+    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        tokio::task::unconstrained(self.turn.lock()).await
+    }
+
+    /// The answer to what the first poll of `asking` sends, which is the end of the turn.
+    async fn sent<T>(
+        &self,
+        turn: tokio::sync::MutexGuard<'_, ()>,
+        asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, DbError> {
+        let place = self.send();
+        let mut asking = pin!(asking);
+        let answered = poll!(asking.as_mut());
+        drop(turn);
+        let result = match answered {
+            Poll::Ready(result) => result,
+            Poll::Pending => asking.await,
+        };
+        self.receive(place, result)
     }
 
     /// Makes sure that the statement is prepared, so that it is sent the moment it is first polled.
@@ -175,7 +201,7 @@ impl Session {
     }
 
     async fn prepare(&self, sql: &'static str) -> Result<Statement, DbError> {
-        let mut preparing = std::pin::pin!(self.client().prepare_cached(sql));
+        let mut preparing = pin!(self.client().prepare_cached(sql));
         // The cache answers at once; otherwise a round trip has just begun.
         if let Poll::Ready(cached) = poll!(preparing.as_mut()) {
             let place = self.wire().sent;

@@ -23,12 +23,28 @@ fn steps(line: &str) -> Vec<Step> {
     let back = json!({"line": line, "quantity": 2, "disposition": "restock", "reason": "Back"});
     vec![
         ("confirm_order", "/confirm", json!({})),
-        ("record_payment", "/payments", json!({"amount_minor": 5000, "method": "card"})),
-        ("ship_order", "/shipments", json!({"lines": [{"line": line, "quantity": 3}]})),
-        ("cancel_order", "/cancel", json!({"reason": "Less", "lines": [{"line": line, "quantity": 1}]})),
+        (
+            "record_payment",
+            "/payments",
+            json!({"amount_minor": 5000, "method": "card"}),
+        ),
+        (
+            "ship_order",
+            "/shipments",
+            json!({"lines": [{"line": line, "quantity": 3}]}),
+        ),
+        (
+            "cancel_order",
+            "/cancel",
+            json!({"reason": "Less", "lines": [{"line": line, "quantity": 1}]}),
+        ),
         ("ship_order", "/shipments", json!({})),
         ("return_goods", "/returns", json!({"lines": [back]})),
-        ("record_refund", "/refunds", json!({"amount_minor": 2000, "method": "card"})),
+        (
+            "record_refund",
+            "/refunds",
+            json!({"amount_minor": 2000, "method": "card"}),
+        ),
     ]
 }
 
@@ -43,7 +59,9 @@ struct Shop {
 impl Shop {
     async fn new() -> Self {
         let company = Company::new().await;
-        let apps: Vec<TestApp> = ["eu1", "us1", "ap1"].map(|region| company.in_region(region)).into();
+        let apps: Vec<TestApp> = ["eu1", "us1", "ap1"]
+            .map(|region| company.in_region(region))
+            .into();
         let item = json!({"sku": "CUP", "name": "Cup", "description": "A cup.", "country_of_origin": "FR", "unit": "each",
             "prices": [{"currency": "EUR", "amount_minor": 1000}]});
         let item = id(&apps[0].post("/v1/warehouse/items", item).await);
@@ -52,7 +70,12 @@ impl Shop {
         id(&apps[0].post("/v1/warehouse/receipts", receipt).await);
         let customer = json!({"office": "ber", "name": "Buyer"});
         let customer = id(&apps[0].post("/v1/sales/customers", customer).await);
-        Self { company, apps, item, customer }
+        Self {
+            company,
+            apps,
+            item,
+            customer,
+        }
     }
 
     fn order(&self) -> Step {
@@ -72,7 +95,11 @@ impl Shop {
             db.faults().set(operation, fault);
         }
         let mut answer = send(&first, &path, &key, body).await;
-        assert_eq!(db.faults().hits(operation) > hits, fault.is_some(), "{operation} {fault:?}");
+        assert_eq!(
+            db.faults().hits(operation) > hits,
+            fault.is_some(),
+            "{operation} {fault:?}"
+        );
         for app in &self.apps {
             if answer.status.as_u16() < 300 {
                 // It happened once: whoever asks again is told the same.
@@ -80,7 +107,12 @@ impl Shop {
                 assert_eq!((again.status, &again.text), (answer.status, &answer.text));
                 return again;
             }
-            assert_eq!(answer.problem(), (503, "outcome_unknown"), "{operation} {fault:?}: {}", answer.text);
+            assert_eq!(
+                answer.problem(),
+                (503, "outcome_unknown"),
+                "{operation} {fault:?}: {}",
+                answer.text
+            );
             answer = send(app, &path, &key, body).await;
         }
         panic!("{operation} {fault:?}: {}", answer.text)
@@ -88,18 +120,35 @@ impl Shop {
 
     /// A whole order; the fault strikes at one of its steps, counted from its creation. What it ended as.
     async fn whole_order(&self, struck: Option<(usize, Fault)>) -> Value {
-        let fault_at = |at| struck.filter(|(step, _)| *step == at).map(|(_, fault)| fault);
-        let created = self.take("/v1/sales/orders", &self.order(), fault_at(0)).await;
+        let fault_at = |at| {
+            struck
+                .filter(|(step, _)| *step == at)
+                .map(|(_, fault)| fault)
+        };
+        let created = self
+            .take("/v1/sales/orders", &self.order(), fault_at(0))
+            .await;
         let path = format!("/v1/sales/orders/{}", id(&created));
-        for (at, step) in steps(created.body["lines"][0]["id"].as_str().unwrap()).iter().enumerate() {
+        for (at, step) in steps(created.body["lines"][0]["id"].as_str().unwrap())
+            .iter()
+            .enumerate()
+        {
             self.take(&path, step, fault_at(at + 1)).await;
             let order = self.apps[at % 3].get(&path).await.body;
             assert_eq!(order["version"], at + 2, "one version a step: {order}");
         }
         let order = self.apps[0].get(&path).await.body;
         let timeline = self.apps[1].get(&format!("{path}/timeline")).await.body;
-        let members = ["status", "version", "payment_status", "fulfilment_status", "paid_minor", "refunded_minor", "invoiced_minor",
-            "credited_minor"];
+        let members = [
+            "status",
+            "version",
+            "payment_status",
+            "fulfilment_status",
+            "paid_minor",
+            "refunded_minor",
+            "invoiced_minor",
+            "credited_minor",
+        ];
         let mut end: Vec<Value> = members.map(|name| order[name].clone()).into();
         end.push(json!(timeline["data"].as_array().unwrap().len()));
         Value::from(end)
@@ -112,7 +161,11 @@ fn id(answer: &Answer) -> String {
 }
 
 async fn send(app: &TestApp, path: &str, key: &str, body: &Value) -> Answer {
-    app.request(Method::POST, path).key(key).json(body).send().await
+    app.request(Method::POST, path)
+        .key(key)
+        .json(body)
+        .send()
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,5 +188,8 @@ async fn an_order_ends_the_same_whatever_fault_strikes_at_whichever_step() {
     assert_eq!(stock, [1000 - 2 * orders, 0, 400 * (1000 - 2 * orders)]);
     let report = shop.apps[0].get("/v1/reports/integrity").await.body;
     let invariants = report["invariants"].as_array().unwrap();
-    assert!(invariants.len() >= 6 && invariants.iter().all(|one| one["status"] == "pass"), "{report}");
+    assert!(
+        invariants.len() >= 6 && invariants.iter().all(|one| one["status"] == "pass"),
+        "{report}"
+    );
 }

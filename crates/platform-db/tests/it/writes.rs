@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use kernel::{
     Clock, Common, Freshness, IdempotencyKey, Offices, OpError, Principal, Reply, Timestamp, Token,
 };
-use platform_db::{Never, Txn};
+use platform_db::{Never, TxError, Txn};
 use testkit::intent;
 
 use crate::fixture::{
@@ -443,4 +443,34 @@ async fn a_broken_check_is_the_operations_refusal_and_changes_nothing() {
         "{ended:?}"
     );
     assert_one_effect(&test, "lamp").await;
+}
+
+#[tokio::test]
+async fn statements_polled_together_are_sent_in_order_though_the_first_is_not_prepared_yet() {
+    const FIRST: &str =
+        "UPDATE things.things SET name = 'cup' WHERE region = 'eu1' AND name = $1 || ''";
+    const SECOND: &str =
+        "UPDATE things.things SET name = name || '!' WHERE region = 'eu1' AND name = $1";
+    let test = test_db().await;
+    let db = test.db_with_connections(1);
+    let run = async |key: &str, statements: &'static [(&'static str, &'static str)]| {
+        let ran = db
+            .write(create_intent(&db, key), async move |txn: &Txn<'_>| {
+                let all = statements
+                    .iter()
+                    .map(async |(sql, name)| txn.execute(sql, &[name]).await);
+                futures_util::future::try_join_all(all).await?;
+                Ok::<_, TxError<ThingError>>(ok("{}"))
+            })
+            .await;
+        ran.unwrap();
+    };
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
+    // On the one connection there is, the second statement is prepared from now on.
+    run("key-00002", &[(SECOND, "nothing")]).await;
+    run("key-00003", &[(FIRST, "lamp"), (SECOND, "cup")]).await;
+    let names = test.query("SELECT name FROM things.things").await;
+    assert_eq!(names, [[Some("cup!".to_owned())].to_vec()]);
 }
