@@ -35,7 +35,7 @@ Feature: An order, from its draft to the last refund
       | 2100 Sales tax      | -60.00  |
       | 4000 Revenue        | -300.00 |
       | 5000 Cost of goods  | 180.00  |
-    And the timeline tells of "order, payment, shipment, movement, entry"
+    And the timeline tells of "created, confirmed, reserved, payment, shipment, issue, entry, fulfilled"
     And stock and books of "Lisbon" agree
 
   Scenario: Shipped in parts, paid later in parts
