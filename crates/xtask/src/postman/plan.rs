@@ -58,6 +58,7 @@ pub(crate) const PLAN: &[Step] = &[
     step("get_office").path(&[("code", "{{office}}")]),
     step("update_office").path(&[("code", "{{office}}")]),
     step("nearest_offices"),
+    step("get_office_overview").path(&[("code", "ber")]),
 
     step("create_item").body(r#"{"sku": "PM-{{run}}"}"#).keeps(&[("item", ".id"), ("sku", ".sku")]),
     step("get_item").path(&[("id", "{{item}}")]),
@@ -97,12 +98,32 @@ pub(crate) const PLAN: &[Step] = &[
     step("anonymise_customer").path(&[("id", "{{importedCustomer}}")]),
     step("create_order")
         .body(r#"{"customer": "{{customer}}", "reference": "PM-{{run}}", "lines": [{"item": "{{item}}", "location": "ber-main", "quantity": 2}]}"#)
-        .keeps(&[("order", ".id")]),
+        .keeps(&[("order", ".id"), ("line", ".lines[0].id")]),
     step("get_order").path(&[("id", "{{order}}")]),
     step("list_orders").query(&[("customer", "{{customer}}")]),
     step("update_order").path(&[("id", "{{order}}")]).body(r#"{"lines": null, "customer": null, "reference": null}"#),
     step("confirm_order").path(&[("id", "{{order}}")]),
-    step("cancel_order").path(&[("id", "{{order}}")]).body(r#"{"lines": null}"#),
+    step("record_payment")
+        .path(&[("id", "{{order}}")])
+        .body(r#"{"amount_minor": 20000, "external_reference": "PM-{{run}}"}"#)
+        .keeps(&[("payment", ".id")]),
+    step("ship_order")
+        .path(&[("id", "{{order}}")])
+        .body(r#"{"lines": [{"line": "{{line}}", "quantity": 1}]}"#)
+        .keeps(&[("shipment", ".id")]),
+    step("cancel_order").path(&[("id", "{{order}}")]).body(r#"{"lines": [{"line": "{{line}}", "quantity": 1}]}"#),
+    step("return_goods")
+        .path(&[("id", "{{order}}")])
+        .body(r#"{"lines": [{"line": "{{line}}", "quantity": 1, "disposition": "restock", "reason": "Wrong colour"}]}"#)
+        .keeps(&[("return", ".id")]),
+    step("record_refund").path(&[("id", "{{order}}")]).body(r#"{"amount_minor": 20000, "external_reference": null}"#),
+    step("list_payments").path(&[("id", "{{order}}")]),
+    step("get_payment").path(&[("id", "{{order}}"), ("payment", "{{payment}}")]),
+    step("list_shipments").path(&[("id", "{{order}}")]),
+    step("get_shipment").path(&[("id", "{{order}}"), ("shipment", "{{shipment}}")]),
+    step("list_returns").path(&[("id", "{{order}}")]),
+    step("get_return").path(&[("id", "{{order}}"), ("return", "{{return}}")]),
+    step("get_order_timeline").path(&[("id", "{{order}}")]),
     step("import_orders").body("office,customer,reference,item,location,quantity\nber,{{customer}},PMI-{{run}},{{item}},ber-main,1\n"),
 
     step("list_accounts"),
@@ -121,6 +142,9 @@ pub(crate) const PLAN: &[Step] = &[
 
     step("get_trial_balance"),
     step("get_stock_valuation"),
+    step("get_sold_items"),
+    step("get_sales_by_office_day"),
+    step("get_receivables"),
     step("check_integrity"),
     step("export_rows"),
 
