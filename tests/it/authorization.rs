@@ -21,6 +21,7 @@ const PUBLIC: &[&str] = &[
 
 /// Open to every token: what it may see is its own.
 const ANY_TOKEN: &[&str] = &[
+    "GET /v1/search",
     "GET /v1/writes/{key}",
     "POST /v1/writes/{key}/void",
     "POST /v1/writes/verify",
@@ -56,6 +57,10 @@ fn filled(path: &str) -> String {
         ("{currency}", "EUR"),
         ("{office}", "ber"),
         ("{period}", "2026-11"),
+        ("{resources}", "orders,items"),
+        ("{payment}", "pay_eu1_00000000000000000000000000"),
+        ("{shipment}", "shp_eu1_00000000000000000000000000"),
+        ("{return}", "ret_eu1_00000000000000000000000000"),
         ("{id}", "itm_g_00000000000000000000000000"),
     ];
     let filled = values.iter().fold(path.to_owned(), |path, (name, value)| {
