@@ -120,7 +120,8 @@ fn text(value: &Value, member: &str) -> String {
 
 impl Client {
     async fn work(&mut self) {
-        match rand::rng().random_range(0..10) {
+        let what = rand::rng().random_range(0..10);
+        match what {
             0 => self.receive().await,
             1 => self.count().await,
             2 => self.look_around().await,
@@ -170,7 +171,8 @@ impl Client {
             ("search", "/v1/search?q=thign".into()),
             ("events", "/v1/events?types=sales.*&limit=100".into()),
         ];
-        if let Some((what, path)) = paths.choose(&mut rand::rng()) {
+        let chosen = paths.choose(&mut rand::rng());
+        if let Some((what, path)) = chosen {
             self.read(what, path).await;
         }
     }
@@ -198,7 +200,8 @@ impl Client {
             .flatten()
             .map(|line| text(line, "id"))
             .collect();
-        for _ in 0..rand::rng().random_range(1..8) {
+        let steps = rand::rng().random_range(1..8);
+        for _ in 0..steps {
             self.step(&path, &lines).await;
         }
         self.read("timeline", &format!("{path}/timeline")).await;

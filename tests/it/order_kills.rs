@@ -153,6 +153,30 @@ async fn attempt(api: &Api, path: &str, key: &str, body: &Value) -> Option<Answe
     None
 }
 
+/// What the order was paid and invoiced, and what is left of its goods, after all steps once each.
+async fn assert_money_and_stock(course: &Course, path: &str, item: &str) {
+    let order = course.look(path).await;
+    let money = [
+        "paid_minor",
+        "refunded_minor",
+        "invoiced_minor",
+        "credited_minor",
+    ]
+    .map(|name| order[name].clone());
+    assert_eq!(
+        money,
+        [5000, 2000, 4 * 1190, 2 * 1190].map(|amount| json!(amount)),
+        "{order}"
+    );
+    let level = course
+        .look(&format!(
+            "/v1/warehouse/levels?location=ber-main&item={item}"
+        ))
+        .await;
+    let stock = ["on_hand", "reserved", "value_minor"].map(|name| level["data"][0][name].clone());
+    assert_eq!(stock, [8, 0, 3200].map(|number| json!(number)), "{level}");
+}
+
 async fn run(victim: Victim, ports: [&str; 2]) {
     let world = Start {
         arguments: &["--port", ports[0], "--database-port", ports[1]],
@@ -205,26 +229,7 @@ async fn run(victim: Victim, ports: [&str; 2]) {
             "{order}"
         );
     }
-    let order = course.look(&path).await;
-    let money = [
-        "paid_minor",
-        "refunded_minor",
-        "invoiced_minor",
-        "credited_minor",
-    ]
-    .map(|name| order[name].clone());
-    assert_eq!(
-        money,
-        [5000, 2000, 4 * 1190, 2 * 1190].map(|amount| json!(amount)),
-        "{order}"
-    );
-    let level = course
-        .look(&format!(
-            "/v1/warehouse/levels?location=ber-main&item={item}"
-        ))
-        .await;
-    let stock = ["on_hand", "reserved", "value_minor"].map(|name| level["data"][0][name].clone());
-    assert_eq!(stock, [8, 0, 3200].map(|number| json!(number)), "{level}");
+    assert_money_and_stock(&course, &path, &item).await;
     for tag in TAGS {
         let ready = async || {
             crate::lifecycle::answers(&course.world.manager(tag))

@@ -116,6 +116,10 @@ pub(crate) fn unique(name: &str) -> String {
     )
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "shown when the test fails: the last line is where the story ended"
+)]
 async fn scenario(feature: &Feature, scenario: &Scenario) {
     let mut story = Story::new(shared().await);
     let background = feature
@@ -123,7 +127,6 @@ async fn scenario(feature: &Feature, scenario: &Scenario) {
         .iter()
         .flat_map(|background| &background.steps);
     for step in background.chain(&scenario.steps) {
-        // What is printed is shown when the test fails: the last line is where the story ended.
         println!("{}: {} {}", scenario.name, step.keyword.trim(), step.value);
         story.tell(step).await;
     }

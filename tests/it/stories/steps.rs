@@ -370,30 +370,7 @@ async fn then_reports(story: &mut Story, sentence: &str, step: &Step) -> bool {
     if let Some(w) = means("the books of \"{}\" show") {
         assert_books(story, w[0], step).await;
     } else if let Some(w) = means("the timeline tells of \"{}\"") {
-        let path = format!("{}/timeline", story.order_path());
-        let told = story.look(&path).await;
-        let facts = told["data"].as_array().unwrap();
-        let times: Vec<&str> = facts
-            .iter()
-            .map(|fact| fact["at"].as_str().unwrap())
-            .collect();
-        assert!(times.is_sorted(), "{told}");
-        for kind in w[0].split(", ") {
-            assert!(
-                facts
-                    .iter()
-                    .any(|fact| fact["type"].as_str().unwrap().contains(kind)),
-                "{kind} in {told}"
-            );
-        }
-        let systems: BTreeSet<&str> = facts
-            .iter()
-            .map(|fact| fact["system"].as_str().unwrap())
-            .collect();
-        assert_eq!(
-            systems,
-            BTreeSet::from(["accounting", "sales", "warehouse"])
-        );
+        assert_timeline(story, w[0]).await;
     } else if let Some(w) = means("stock and books of \"{}\" agree") {
         let path = format!("/v1/reports/integrity?office={}", story.offices[w[0]].code);
         let report = story.look(&path).await;
@@ -408,29 +385,7 @@ async fn then_reports(story: &mut Story, sentence: &str, step: &Step) -> bool {
     } else if let Some(w) =
         means("{} \"{}\" net of returns is sold at \"{}\" for {}, with a margin of {}")
     {
-        let path = format!("/v1/reports/sold-items?office={}", story.offices[w[2]].code);
-        let report = story.look(&path).await;
-        let sku = &story.items[w[1]].sku;
-        let row = report["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|row| row["sku"] == json!(sku))
-            .unwrap();
-        let said = [
-            &row["net_quantity"],
-            &row["net_revenue_minor"],
-            &row["margin_minor"],
-        ];
-        assert_eq!(
-            said,
-            [
-                &json!(number(w[0])),
-                &json!(minor(w[3])),
-                &json!(minor(w[4]))
-            ],
-            "{row}"
-        );
+        assert_sold(story, &w).await;
     } else if let Some(w) = means("the invoices of the order come to {}") {
         let path = story.order_path().to_owned();
         let order = story.look(&path).await;
@@ -466,6 +421,61 @@ async fn then_reports(story: &mut Story, sentence: &str, step: &Step) -> bool {
         return false;
     }
     true
+}
+
+/// What the order went through is told in order of time, by all three systems, and these are among it.
+async fn assert_timeline(story: &mut Story, kinds: &str) {
+    let path = format!("{}/timeline", story.order_path());
+    let told = story.look(&path).await;
+    let facts = told["data"].as_array().unwrap();
+    let times: Vec<&str> = facts
+        .iter()
+        .map(|fact| fact["at"].as_str().unwrap())
+        .collect();
+    assert!(times.is_sorted(), "{told}");
+    for kind in kinds.split(", ") {
+        assert!(
+            facts
+                .iter()
+                .any(|fact| fact["type"].as_str().unwrap().contains(kind)),
+            "{kind} in {told}"
+        );
+    }
+    let systems: BTreeSet<&str> = facts
+        .iter()
+        .map(|fact| fact["system"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        systems,
+        BTreeSet::from(["accounting", "sales", "warehouse"])
+    );
+}
+
+/// So many of an item were sold at an office, for so much, with such a margin.
+async fn assert_sold(story: &mut Story, w: &[&str]) {
+    let path = format!("/v1/reports/sold-items?office={}", story.offices[w[2]].code);
+    let report = story.look(&path).await;
+    let sku = &story.items[w[1]].sku;
+    let row = report["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["sku"] == json!(sku))
+        .unwrap();
+    let said = [
+        &row["net_quantity"],
+        &row["net_revenue_minor"],
+        &row["margin_minor"],
+    ];
+    assert_eq!(
+        said,
+        [
+            &json!(number(w[0])),
+            &json!(minor(w[3])),
+            &json!(minor(w[4]))
+        ],
+        "{row}"
+    );
 }
 
 /// The closing balances of the trial balance, debit-positive, are those of the table and no others.
