@@ -124,7 +124,11 @@ pub(crate) fn draft(
     (facts, lines): (&Facts, &[Numbered]),
     command: CreateOrder,
 ) -> Result<Order, TxError<CreateOrderError>> {
-    let priced = facts.priced::<CreateOrderError>(office, lines)?;
+    let is_reached = txn.intent().principal.offices.allow(&office.code);
+    let customer = check_customer(office, customer);
+    // Who does not reach the office learns nothing of its customers, and is refused below.
+    let unknown = customer.as_ref().err().filter(|_| is_reached).cloned();
+    let priced = facts.priced::<CreateOrderError>(office, lines, unknown.unwrap_or_default())?;
     if command
         .currency
         .is_some_and(|currency| currency != office.currency)
@@ -132,11 +136,11 @@ pub(crate) fn draft(
         let office = office.currency.clone();
         return Err(CreateOrderError::CurrencyMismatch { office }.into());
     }
-    if !txn.intent().principal.offices.allow(&office.code) {
+    if !is_reached {
         let office = office.code.clone();
         return Err(Common::OfficeForbidden { office }.into());
     }
-    let customer = check_customer(office, customer)?;
+    let customer = customer?;
     facts.check_sold(lines).map_err(CreateOrderError::Lines)?;
     let new = NewOrder {
         id: txn.new_id(&office.home_region),

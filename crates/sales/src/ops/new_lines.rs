@@ -101,36 +101,32 @@ impl Facts {
         Ok(Self { offices, quotes })
     }
 
-    /// What the lines name that does not exist, by pointers into `lines`.
-    fn unknown(&self, lines: &[Numbered]) -> Invalid {
-        let mut invalid = Invalid::default();
+    /// Adds what the lines name that does not exist, by pointers into `lines`.
+    fn add_unknown(&self, invalid: &mut Invalid, lines: &[Numbered]) {
         for (index, (_, line)) in lines.iter().enumerate() {
             if !self.quotes.contains_key(&line.item.uuid()) {
-                refuse(
-                    &mut invalid,
-                    (index, "item"),
-                    ("item_unknown", "does not exist"),
-                );
+                refuse(invalid, (index, "item"), ("item_unknown", "does not exist"));
             }
             if !self.offices.contains_key(&line.location) {
                 refuse(
-                    &mut invalid,
+                    invalid,
                     (index, "location"),
                     ("location_unknown", "does not exist"),
                 );
             }
         }
-        invalid
     }
 
-    /// The lines priced, unless a body that names them breaks a rule by it.
+    /// The lines priced, unless a body that names them breaks a rule by it. `unknown`: what else it names in vain, so that
+    /// all of that is said at once.
     pub(crate) fn priced<E: From<LinesError>>(
         &self,
         office: &Office,
         lines: &[Numbered],
+        mut unknown: Invalid,
     ) -> Result<Vec<Line>, TxError<E>> {
         let refused = |error: LinesError| TxError::Refused(error.into());
-        let unknown = self.unknown(lines);
+        self.add_unknown(&mut unknown, lines);
         if !unknown.errors.is_empty() {
             return Err(TxError::Common(kernel::Common::Invalid(unknown)));
         }

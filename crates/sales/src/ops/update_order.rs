@@ -5,7 +5,7 @@ use kernel::{
     Intent, Invalid, OpError, Reply,
     id::{CustomerId, OrderId},
 };
-use platform_db::{Refusal, TxError, Txn, offices::Office};
+use platform_db::{DbError, Refusal, TxError, Txn, offices::Office};
 use warehouse::stock::{self, NotReserved, OrderStock};
 
 use super::{
@@ -106,11 +106,10 @@ async fn update(
     let before = lock_order(txn, found, id).await?;
     txn.intent().require_version(before.version)?;
     let office = office_of(txn, &before).await?;
-    if let Some(customer) = &patch.customer {
-        let regions = std::slice::from_ref(&office.home_region);
-        let customer = customers::get(txn, regions, customer).await?;
-        check_customer(&office, customer.as_ref())?;
-    }
+    let customer = match &patch.customer {
+        Some(customer) => customer_of(txn, &office, customer).await?,
+        None => Ok(()),
+    };
     let change = OrderChange {
         customer: patch.customer,
         reference: patch.reference,
@@ -120,9 +119,11 @@ async fn update(
     let after = match patch.lines {
         Some(lines) => {
             let lines = numbered(txn.intent(), &office.home_region, &lines);
-            with_lines(txn, (&office, &before), change, &lines).await?
+            let unknown = customer.err().unwrap_or_default();
+            with_lines(txn, (&office, &before), change, (&lines, unknown)).await?
         }
         None => {
+            customer?;
             let after = before
                 .changed(change, txn.now())
                 .map_err(UpdateOrderError::from)?;
@@ -142,12 +143,23 @@ async fn update(
     Ok(written.leave(txn, 200))
 }
 
-/// The order with other lines, stored, and its holds made anew with them.
+/// Whether the order may be this customer's.
+async fn customer_of(
+    txn: &Txn<'_>,
+    office: &Office,
+    id: &CustomerId,
+) -> Result<Result<(), Invalid>, DbError> {
+    let regions = std::slice::from_ref(&office.home_region);
+    let customer = customers::get(txn, regions, id).await?;
+    Ok(check_customer(office, customer.as_ref()).map(drop))
+}
+
+/// The order with other lines, stored, and its holds made anew with them. `unknown`: what else the body names in vain.
 async fn with_lines(
     txn: &Txn<'_>,
     (office, before): (&Office, &Order),
     change: OrderChange,
-    lines: &[Numbered],
+    (lines, unknown): (&[Numbered], Invalid),
 ) -> Result<Order, TxError<UpdateOrderError>> {
     let mut stock = match before.hold_seconds {
         Some(_) => {
@@ -158,7 +170,7 @@ async fn with_lines(
         None => None,
     };
     let facts = Facts::read(txn, office, lines).await?;
-    let priced = facts.priced::<UpdateOrderError>(office, lines)?;
+    let priced = facts.priced::<UpdateOrderError>(office, lines, unknown)?;
     let change = OrderChange {
         lines: Some(priced),
         ..change

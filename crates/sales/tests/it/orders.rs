@@ -284,6 +284,12 @@ async fn every_broken_rule_of_an_order_is_named() {
             ),
             vec!["/lines/1/item", "/lines/1/location"],
         ),
+        (
+            with(
+                json!({"customer": nobody, "lines": [{"item": nothing, "location": "xyz-main", "quantity": 1}]}),
+            ),
+            vec!["/customer", "/lines/0/item", "/lines/0/location"],
+        ),
     ] {
         let refused = app.post(ORDERS, body.clone()).await;
         assert_eq!(refused.problem(), (422, "validation_failed"), "{body}");
@@ -301,6 +307,34 @@ async fn every_broken_rule_of_an_order_is_named() {
             .await,
         0
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_a_change_names_in_vain_is_said_at_once() {
+    let counter = Counter::with(0, 0).await;
+    let path = counter.draft(1).await;
+    let nothing = format!("itm_g_{:026}", 1);
+    let line = json!({"item": nothing, "location": "xyz-main", "quantity": 1});
+    for (body, pointers) in [
+        (json!({"customer": counter.lee}), vec!["/customer"]),
+        (
+            json!({"lines": [line]}),
+            vec!["/lines/0/item", "/lines/0/location"],
+        ),
+        (
+            json!({"customer": counter.lee, "lines": [line]}),
+            vec!["/customer", "/lines/0/item", "/lines/0/location"],
+        ),
+        (
+            json!({"customer": counter.lee, "lines": [counter.line(&counter.bulb, 1)]}),
+            vec!["/customer"],
+        ),
+    ] {
+        let refused = counter.app.patch(&path, 1, body.clone()).await;
+        assert_eq!(refused.problem(), (422, "validation_failed"), "{body}");
+        assert_eq!(refused.pointers(), pointers, "{body}");
+    }
+    assert_eq!(counter.app.get(&path).await.body["version"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
