@@ -45,6 +45,17 @@ pub struct Read<T> {
     pub unreachable: Vec<RegionTag>,
 }
 
+impl<T> Read<T> {
+    /// The same read, of something else.
+    pub fn map<U>(self, with: impl FnOnce(T) -> U) -> Read<U> {
+        Read {
+            value: with(self.value),
+            at: self.at,
+            unreachable: self.unreachable,
+        }
+    }
+}
+
 impl PageRequest {
     /// Before everything that was ever recorded.
     pub const BEGINNING: Timestamp = Timestamp::from_millis(-62_135_596_800_000); // 0001-01-01

@@ -14,7 +14,10 @@ use kernel::{
     Call, IdempotencyKey, OfficeCode, OpError, ReadWant, RegionTag, Reply, Scope, SystemError,
 };
 
-use crate::{Db, DbError, Never, Read, ReadSpec, Row, Session, TxError, Txn, engine::Engine};
+use crate::{
+    Db, DbError, Never, Read, ReadOver, ReadSpec, Row, Session, TxError, Txn, engine::Engine,
+    read_over::SEVERAL_OFFICES,
+};
 
 /// A resource that can be searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct SearchEntry {
 pub struct Search {
     /// As typed.
     pub text: String,
+    /// The homes of what is shown.
+    pub regions: Vec<RegionTag>,
     /// Kinds, each with the offices whose entries are shown; `None`: all of the kind.
     pub seen: Vec<(&'static str, Option<Vec<OfficeCode>>)>,
     /// At most so many hits.
@@ -82,7 +87,7 @@ const WITH_TERMS: &str = "
     CROSS JOIN LATERAL (
         SELECT x.kind, x.id, x.office, x.title, x.terms
         FROM platform.search_entries AS x
-        WHERE x.terms @> array_append($1::INT8[], s.term)
+        WHERE x.terms @> array_append($1::INT8[], s.term) AND x.region = ANY($4::TEXT[])
         LIMIT $3) AS e";
 
 /// An inverted index is scanned by bitmap or not at all, and connections are told to do without bitmaps.
@@ -166,36 +171,47 @@ async fn missing(
 }
 
 impl Db {
-    /// What matches, best first.
+    /// What matches in the regions that can be reached, best first.
     ///
     /// # Errors
     /// [`SystemError`].
     pub async fn search(
         &self,
         call: &Call,
-        want: ReadWant,
+        mut want: ReadWant,
         search: Search,
     ) -> Result<Read<Vec<SearchHit>>, SystemError> {
-        let spec = ReadSpec::several("search", want);
+        want.mode.get_or_insert(SEVERAL_OFFICES);
+        let over = ReadOver::new("search", want, None, search.regions.clone());
         let db = self.clone();
-        self.read_snapshot(call, spec, async move |session: &Session| {
-            if db.engine() == Some(Engine::Postgres) {
-                session.batch(WITH_BITMAPS).await?;
-            }
-            find(session, &search).await
-        })
+        self.read_snapshot_over(
+            call,
+            over,
+            async move |session: &Session, regions: &[RegionTag]| {
+                if db.engine() == Some(Engine::Postgres) {
+                    session.batch(WITH_BITMAPS).await?;
+                }
+                find(session, &search, regions).await
+            },
+        )
         .await
     }
 }
 
-async fn find(session: &Session, search: &Search) -> Result<Vec<SearchHit>, DbError> {
+async fn find(
+    session: &Session,
+    search: &Search,
+    regions: &[RegionTag],
+) -> Result<Vec<SearchHit>, DbError> {
     let typed = Typed::of(&search.text);
     let seen = search.seen_terms();
     if seen.is_empty() {
         return Ok(Vec::new());
     }
     let lists = typed.lists();
-    let look_ups = lists.iter().map(|list| look_up(session, list, &seen));
+    let look_ups = lists
+        .iter()
+        .map(|list| look_up(session, list, (&seen, regions)));
     let found = try_join_all(look_ups).await?;
     let mut hits = BTreeMap::new();
     for (entry, terms) in found.into_iter().flatten() {
@@ -233,10 +249,10 @@ impl Search {
 async fn look_up(
     session: &Session,
     list: &[i64],
-    seen: &[i64],
+    (seen, regions): (&[i64], &[RegionTag]),
 ) -> Result<Vec<(SearchHit, Vec<i64>)>, DbError> {
     let rows = session
-        .rows(WITH_TERMS, &[&list, &seen, &CANDIDATES])
+        .rows(WITH_TERMS, &[&list, &seen, &CANDIDATES, &regions])
         .await?;
     rows.iter().map(candidate).collect()
 }

@@ -50,7 +50,7 @@ pub use import::{
 };
 pub use openapi::document_faults;
 pub use pages::documented_codes;
-pub use paging::{AllowPartial, Listed, Paging};
+pub use paging::{AllowPartial, Limit, Listed, Paging};
 pub use params::{Params, Segment, Segments};
 pub use place::{LocatedBy, locate};
 pub use problem::{Effect, ParameterError, Problem, ProblemType, ToProblem};

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
 use kernel::{Order, PageRequest, Position, Read, RegionTag, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::{
     IntoParams, ToSchema,
     openapi::{
@@ -139,6 +139,20 @@ pub(crate) fn read_limit(text: &str) -> Option<u16> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let zero = text.bytes().all(|b| b == b'0');
     (digits && !zero).then(|| text.parse().unwrap_or(LIMIT_MAX).min(LIMIT_MAX))
+}
+
+/// How much of what has no pages is wanted: read as the `limit` of a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub u16);
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let limit = read_limit(&text);
+        limit
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("must be an integer of at least 1"))
+    }
 }
 
 /// The body of a list.

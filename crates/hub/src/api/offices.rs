@@ -7,7 +7,7 @@ use platform_db::{
     offices::{OfficeFilter, OfficeStatus},
 };
 use platform_http::{
-    ApiError, Can, EdgeLocation, Found, Listed, Paging, Params, Problem, Segment, WriteRequest,
+    ApiError, Can, EdgeLocation, Found, Limit, Listed, Paging, Params, Segment, WriteRequest,
     Written, locate,
     permission::{OfficesRead, OfficesWrite},
 };
@@ -156,8 +156,8 @@ pub(super) struct NearestQuery {
     #[param(minimum = -180, maximum = 180, example = 16.37)]
     lon: Option<f64>,
     /// Offices to name; more than 200 is taken as 200.
-    #[param(minimum = 1, default = 5)]
-    limit: Option<u64>,
+    #[param(value_type = Option<u64>, minimum = 1, default = 5)]
+    limit: Option<Limit>,
 }
 
 /// Names the active offices nearest to a place, nearest first.
@@ -171,13 +171,9 @@ pub(super) async fn nearest_offices(
     Params(query): Params<NearestQuery>,
     edge: EdgeLocation,
 ) -> Result<Found<Nearest>, ApiError> {
-    let limit = match query.limit {
-        Some(0) => {
-            return Err(Problem::invalid_parameter("limit", "range", "must be at least 1").into());
-        }
-        Some(limit) => u16::try_from(limit).unwrap_or(NEAREST_MAX).min(NEAREST_MAX),
-        None => NEAREST_DEFAULT,
-    };
+    let limit = query
+        .limit
+        .map_or(NEAREST_DEFAULT, |Limit(limit)| limit.min(NEAREST_MAX));
     let place = (query.lat, query.lon);
     let (from, located_by) = locate(place, edge, &app.topology, app.db.region())?;
     let spec = ReadSpec::reference("nearest_offices", caller.want, None);

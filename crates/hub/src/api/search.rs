@@ -1,7 +1,9 @@
 //! `/v1/search`
 
 use axum::extract::State;
-use platform_http::{AnyToken, ApiError, Found, Params, Problem};
+use kernel::RegionTag;
+
+use platform_http::{AllowPartial, AnyToken, ApiError, Found, Limit, Params, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -16,8 +18,8 @@ use crate::{
 const TEXT_MIN: usize = 2;
 const TEXT_MAX: usize = 200;
 
-const LIMIT_MAX: u64 = 50;
-const LIMIT_DEFAULT: u64 = 20;
+const LIMIT_MAX: u16 = 50;
+const LIMIT_DEFAULT: u16 = 20;
 
 /// What is searched for.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -28,14 +30,14 @@ pub(super) struct SearchQuery {
     #[param(min_length = 2, max_length = 200, example = "desk lmap")]
     q: String,
     /// Hits to show; more than 50 is taken as 50.
-    #[param(minimum = 1, default = 20)]
-    limit: Option<u64>,
+    #[param(value_type = Option<u64>, minimum = 1, default = 20)]
+    limit: Option<Limit>,
 }
 
 /// Finds what the caller may read, of all systems: what is named exactly first, then names that begin so, then what is
 /// like it.
 #[utoipa::path(get, path = "/v1/search", operation_id = "search", tag = "search",
-    params(SearchQuery),
+    params(SearchQuery, AllowPartial),
     responses(
         (status = 200, description = "The hits, best first.", body = SearchPage),
         (status = 400, description = "`query_too_short`, or what is wrong with a parameter"),
@@ -45,12 +47,13 @@ pub(super) async fn search_all(
     State(app): State<App>,
     caller: AnyToken,
     Params(query): Params<SearchQuery>,
+    _: AllowPartial,
 ) -> Result<Found<SearchPage>, ApiError> {
     let text = query.q.trim().to_owned();
-    let limit = match query.limit.unwrap_or(LIMIT_DEFAULT) {
-        0 => return Err(Problem::invalid_parameter("limit", "range", "must be at least 1").into()),
-        limit => usize::try_from(limit.min(LIMIT_MAX)).unwrap_or_default(),
-    };
+    let limit = query
+        .limit
+        .map_or(LIMIT_DEFAULT, |Limit(limit)| limit.min(LIMIT_MAX));
+    let limit = usize::from(limit);
     match text.chars().count() {
         ..TEXT_MIN => {
             let detail = "q must have at least 2 characters besides white space at its ends.";
@@ -62,10 +65,10 @@ pub(super) async fn search_all(
             return Err(Problem::invalid_parameter("q", "too_long", detail).into());
         }
     }
-    let who = (&*caller.principal, caller.want);
-    let hits = search(&app.db, &caller.call, who, (text, limit)).await?;
+    let who = (&caller.call, &*caller.principal, caller.want);
+    let read = search(&app, who, (text, limit)).await?;
     Ok(Found::plain(SearchPage {
-        data: hits.into_iter().map(Hit::from).collect(),
-        unreachable: Vec::new(),
+        data: read.value.into_iter().map(Hit::from).collect(),
+        unreachable: read.unreachable.iter().map(RegionTag::resource).collect(),
     }))
 }

@@ -73,7 +73,10 @@ async fn what_is_named_exactly_comes_first() {
     assert_eq!(of("location")["office"], "ber");
     let two = app.get("/v1/search?q=lamp&limit=1").await;
     assert_eq!(two.body["data"].as_array().unwrap().len(), 1);
-    assert_eq!(app.get("/v1/search?q=lamp&limit=1000").await.status, 200);
+    for limit in ["1000", "99999999999999999999"] {
+        let many = app.get(&format!("/v1/search?q=lamp&limit={limit}")).await;
+        assert_eq!(many.status, 200, "{limit} is taken as 50");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 //! Lists and reports while a region hangs: what the others have, and the name of what is missing.
 
+use axum::http::Method;
 use futures_util::future::join_all;
+use kernel::Role;
 use serde_json::{Value, json};
-use testkit::{Answer, TestApp};
+use testkit::{Answer, TestApp, app::token};
 
 use crate::{
     Company,
@@ -142,4 +144,66 @@ async fn what_could_not_be_seen_never_passes() {
         "{}",
         report.text
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_names_the_region_that_it_could_not_reach() {
+    let company = Company::new().await;
+    let app = company.app();
+    trade(&app).await;
+    let entry = app
+        .get("/v1/accounting/journal-entries?office=tyo")
+        .await
+        .body["data"][0]["id"]
+        .clone();
+    let entry = entry.as_str().unwrap();
+    let kinds = |answer: &Answer| -> Vec<(Value, Value)> {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let hits = answer.body["data"].as_array().unwrap().iter();
+        let mut kinds: Vec<(Value, Value)> = hits
+            .map(|hit| (hit["type"].clone(), hit["office"].clone()))
+            .collect();
+        kinds.sort_by_key(|(kind, office)| (kind.to_string(), office.to_string()));
+        kinds
+    };
+    let of = |offices: &[&str]| -> Vec<(Value, Value)> {
+        let customer = |office: &&str| (json!("customer"), json!(office));
+        offices.iter().map(customer).collect()
+    };
+    let ada = "/v1/search?q=ada";
+    let hung = company.db.hang_region("ap1").await;
+    let part = app.get(ada).await;
+    assert_eq!(kinds(&part), of(&["ber", "nyc"]));
+    assert_eq!(part.body["unreachable"], json!([GAP]));
+    let whole = app.get(&format!("{ada}&allow_partial=false")).await;
+    assert_eq!(whole.problem(), (503, "region_unavailable"));
+    let odd = app.get(&format!("{ada}&allow_partial=perhaps")).await;
+    assert_eq!(odd.problem(), (400, "invalid_parameter"));
+    let gone = app.get(&format!("/v1/search?q={entry}")).await;
+    assert_eq!(kinds(&gone), []);
+    assert_eq!(gone.body["unreachable"], json!([GAP]));
+    // Whoever sees nothing that lives there misses nothing.
+    let berlin = token(Role::Viewer, &["ber"]);
+    let own = app.request_as(&berlin, Method::GET, ada).send().await;
+    assert_eq!(kinds(&own), of(&["ber"]));
+    assert_eq!(own.body["unreachable"], json!([]));
+    hung.heal().await;
+    let whole = app.get(&format!("{ada}&allow_partial=false")).await;
+    assert_eq!(kinds(&whole), of(&["ber", "nyc", "tyo"]));
+    let found = app.get(&format!("/v1/search?q={entry}")).await;
+    assert_eq!(kinds(&found), [(json!("journal_entry"), json!("tyo"))]);
+
+    // Items, locations and offices live in the primary region.
+    let hung = company.db.hang_region("eu1").await;
+    let part = app.get("/v1/search?q=lamp-7").await;
+    assert_eq!(part.body["unreachable"], json!(["regions/eu1"]));
+    hung.heal().await;
+    assert_eq!(search_types(&app, "lamp-7").await, ["item"]);
+}
+
+async fn search_types(app: &TestApp, q: &str) -> Vec<String> {
+    let answer = app.get(&format!("/v1/search?q={q}")).await;
+    let hits = answer.body["data"].as_array().unwrap().iter();
+    hits.map(|hit| hit["type"].as_str().unwrap().to_owned())
+        .collect()
 }

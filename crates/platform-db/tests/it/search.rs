@@ -39,6 +39,7 @@ async fn index(db: &Db, key: &str, entries: Vec<SearchEntry>) {
 async fn hits(db: &Db, typed: &str) -> Vec<SearchHit> {
     let search = Search {
         text: typed.into(),
+        regions: db.regions().to_vec(),
         seen: vec![("thing", None), ("part", Some(vec![office("ber")]))],
         limit: 50,
     };
