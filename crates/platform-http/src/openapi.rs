@@ -5,7 +5,9 @@
 //! operation can answer. `x-keyless: true` among an operation's extensions marks a POST that takes no key (it is read
 //! with `JsonRequest`); `x-import: true` one that takes a file of rows (`ImportRequest`); `security(())` marks a public
 //! operation; `x-expand: {"lines.item": "warehouse:read"}` says which members can be shown as what they name (`Expanding`),
-//! and which right that needs.
+//! and which right that needs: their schemas allow both.
+
+mod expansion;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -217,6 +219,7 @@ fn complete(document: &mut Value) {
     components["parameters"] = parameters();
     components["headers"] = headers();
     components["responses"] = responses();
+    expansion::describe(document);
 }
 
 fn schema<T: ToSchema>() -> (String, Value) {

@@ -149,3 +149,45 @@ fn the_pipeline_learns_ids_and_query_parameters() {
         ["application/json", "text/csv"]
     );
 }
+
+#[test]
+fn a_member_that_expands_is_its_id_or_what_it_names() {
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let answer =
+        |name: &str| json!({"200": {"content": {"application/json": {"schema": reference(name)}}}});
+    let expand = json!({"maker": "warehouse:read", "parts.price_list": "warehouse:read", "parts.unheard": "warehouse:read"});
+    let mut document = json!({
+        "paths": {
+            "/v1/things/{id}": {"get": {"x-expand": expand, "parameters": [], "responses": answer("Thing")}},
+            "/v1/things": {"get": {"x-expand": expand, "parameters": [], "responses": answer("Listed_Thing")}},
+            "/v1/bolts": {"get": {"x-expand": {"maker": "warehouse:read"}, "parameters": [], "responses": answer("BoltPage")}},
+        },
+        "components": {"schemas": {
+            "Listed_Thing": {"properties": {"data": {"type": "array", "items": reference("Thing")}}},
+            "Thing": {"properties": {"maker": {"type": "string"}, "parts": {"type": "array", "items": reference("Part")}}},
+            "Part": {"properties": {"price_list": {"type": ["string", "null"]}, "unheard": {"type": "string"}}},
+            "Maker": {}, "PriceList": {},
+            "BoltPage": {"allOf": [reference("Listed_Bolt"), {"properties": {"final": {"type": "boolean"}}}]},
+            "Listed_Bolt": {"properties": {"data": {"type": "array", "items": {"properties": {"maker": {"type": "string"}}}}}},
+        }},
+    });
+    complete(&mut document);
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(
+        schemas["Thing"]["properties"]["maker"],
+        json!({"anyOf": [{"type": "string"}, reference("Maker")]}),
+        "said once, though two operations show it"
+    );
+    assert_eq!(
+        schemas["Part"]["properties"]["price_list"],
+        json!({"anyOf": [{"type": ["string", "null"]}, reference("PriceList")]})
+    );
+    assert_eq!(
+        schemas["Listed_Bolt"]["properties"]["data"]["items"]["properties"]["maker"],
+        json!({"anyOf": [{"type": "string"}, reference("Maker")]})
+    );
+    assert_eq!(
+        schemas["Part"]["properties"]["unheard"],
+        json!({"type": "string"})
+    );
+}
