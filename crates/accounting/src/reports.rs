@@ -90,7 +90,7 @@ impl From<Posting> for PostingFact {
 pub struct UnsoundPostings {
     /// How many postings there are of which something is wrong.
     pub count: i64,
-    /// The first ten of them, by region and id.
+    /// The first ten of them, by fault, region and id.
     pub first: Vec<UnsoundPosting>,
 }
 

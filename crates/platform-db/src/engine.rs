@@ -65,6 +65,12 @@ impl Engine {
     }
 }
 
+/// For the rest of a transaction that only reads, and reads nearly all rows of large tables: from end to end, into hashes
+/// in memory. Along their indexes the rows of 1,000,000 movements are fetched one by one from all over the disk.
+/// `force_custom_plan`: only a plan that sees how many offices are asked for can tell which way is the shorter.
+pub(crate) const READ_NEARLY_ALL: &str = "SET LOCAL plan_cache_mode = force_custom_plan; \
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_bitmapscan = on; SET LOCAL work_mem = '64MB'";
+
 /// The first words of a serializable transaction whose statements may take `remaining` each.
 pub(crate) fn begin_write(remaining: Duration, traceparent: Option<&str>) -> String {
     format!(

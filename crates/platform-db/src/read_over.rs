@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::{
     Db, DbError, ReadSpec, Session,
+    engine::{Engine, READ_NEARLY_ALL},
     metrics::Why,
     offices::OfficeHome,
     read::{Shape, Work},
@@ -155,6 +156,18 @@ impl Db {
         work: impl AsyncFn(&Session, &[H]) -> Result<T, DbError>,
     ) -> Result<Read<T>, SystemError> {
         self.read_parts(call, &over, Shape::Snapshot, work).await
+    }
+
+    /// Says that what `session` reads from now on is nearly all rows of large tables, which PostgreSQL then reads another
+    /// way than a few of them.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn read_nearly_all(&self, session: &Session) -> Result<(), DbError> {
+        if self.engine() == Some(Engine::Postgres) {
+            session.batch(READ_NEARLY_ALL).await?;
+        }
+        Ok(())
     }
 
     async fn read_parts<H: Homed + Clone, T>(

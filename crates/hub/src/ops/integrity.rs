@@ -29,12 +29,13 @@ pub(crate) async fn check_integrity(
     offices: Vec<OfficeHome>,
 ) -> Result<Integrity, SystemError> {
     let over = ReadOver::new("check_integrity", want, None, offices);
-    let now = call.received_at();
+    let (now, reader) = (call.received_at(), db.clone());
     let read = db
         .read_snapshot_over(
             call,
             over,
             async move |session: &Session, offices: &[OfficeHome]| {
+                reader.read_nearly_all(session).await?;
                 check(session, offices, now).await
             },
         )
