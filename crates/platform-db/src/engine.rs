@@ -43,11 +43,14 @@ impl Engine {
     ///   it; along the index a page is its first rows (a page of a million movements: 9 ms for 1,589 ms).
     /// - `gin_pending_list_limit = 64kB`: what waits to be sorted into the index of the search is read through by every
     ///   search; 4 MB of it cost more than the search.
+    /// - `default_transaction_read_only`: what is pipelined behind a BEGIN that is refused (a cluster without a licence,
+    ///   a node short of memory) runs on its own; it must not write without its key row.
     /// - `statement_timeout = 10s`: the longest deadline; every transaction sets its own, shorter.
     pub(crate) fn settings(self, purpose: Purpose) -> &'static str {
         match (self, purpose) {
             (Self::Postgres, Purpose::Transactions) => {
-                "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s'; \
+                "SET default_transaction_read_only = on; \
+                 SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s'; \
                  SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                  SET enable_bitmapscan = off; SET gin_pending_list_limit = '64kB'"
             }
@@ -56,7 +59,8 @@ impl Engine {
                  SET plan_cache_mode = force_generic_plan; SET enable_bitmapscan = off"
             }
             (Self::Cockroach, Purpose::Transactions) => {
-                "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s'"
+                "SET default_transaction_read_only = on; \
+                 SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s'"
             }
             (Self::Cockroach, Purpose::SharedReads) => {
                 "SET default_transaction_read_only = on; SET statement_timeout = '10s'"
@@ -74,7 +78,7 @@ pub(crate) const READ_NEARLY_ALL: &str = "SET LOCAL plan_cache_mode = force_cust
 /// The first words of a serializable transaction whose statements may take `remaining` each.
 pub(crate) fn begin_write(remaining: Duration, traceparent: Option<&str>) -> String {
     format!(
-        "BEGIN ISOLATION LEVEL SERIALIZABLE{}; SET LOCAL statement_timeout = {}",
+        "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE{}; SET LOCAL statement_timeout = {}",
         Comment(traceparent),
         timeout_ms(remaining)
     )

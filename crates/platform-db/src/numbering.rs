@@ -112,7 +112,17 @@ impl Db {
         let call = self.worker_call();
         let regions = self.regions().to_vec();
         let mut session = self.worker_session(&call, self.primary()).await?;
-        session.execute(MAKE_COUNTERS, &[&regions]).await?;
+        session.warm(MAKE_COUNTERS).await?;
+        let begin = begin(&call);
+        let (begun, made, committed) = join3(
+            session.batch(&begin),
+            session.execute(MAKE_COUNTERS, &[&regions]),
+            session.batch("COMMIT"),
+        )
+        .await;
+        begun?;
+        made?;
+        committed?;
         session.mark_clean();
         Ok(())
     }
@@ -286,7 +296,7 @@ fn injected() -> DbError {
 /// The first words of the worker's transactions; see the module's head for the isolation level.
 fn begin(call: &Call) -> String {
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {}",
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {}",
         timeout_ms(call.remaining())
     )
 }

@@ -79,9 +79,11 @@ impl<T, W: AsyncFn(&Session) -> Result<T, DbError>> Work<T> for Alone<W> {
     }
 }
 
-/// A past read that the schema was too young for falls back to a strong one (hard case 16):
-/// undefined table, database, schema, column.
-const TOO_YOUNG: [&str; 4] = ["42P01", "3D000", "3F000", "42703"];
+/// A past read that the schema was too young for falls back to a strong one (hard case 16): undefined table, database,
+/// schema, column. So does one that no replica could serve: bounded staleness not satisfiable, not homed here.
+const OUT_OF_REACH: [&str; 7] = [
+    "42P01", "3D000", "3F000", "42703", "XCUBS", "XCHR1", "XCHR2",
+];
 
 impl Db {
     /// Runs single-statement reads on a connection that many requests share. `work` may run again when the
@@ -340,8 +342,10 @@ impl Reading<'_> {
     /// Whether to read again, why, and after which pause.
     fn after(&mut self, error: DbError) -> Result<(Why, u64), SystemError> {
         let time_is_up = self.call.remaining().is_zero();
-        let too_young = error.code().is_some_and(|code| TOO_YOUNG.contains(&code));
-        if too_young && self.db.engine() == Some(Engine::Cockroach) {
+        let out_of_reach = error
+            .code()
+            .is_some_and(|code| OUT_OF_REACH.contains(&code));
+        if out_of_reach && self.db.engine() == Some(Engine::Cockroach) {
             if self.spec.snapshot.is_some() {
                 return Err(SystemError::CursorExpired);
             }

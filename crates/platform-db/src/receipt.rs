@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join4};
 use kernel::{
     Call, IdempotencyKey, OfficeCode, Principal, ReadWant, RegionTag, Scope, SystemError, Timestamp,
 };
@@ -116,21 +116,22 @@ impl Db {
     ) -> Result<Receipt, DbError> {
         let started = Instant::now();
         let lease = self.pools().lease(void.call.deadline()).await?;
-        let mut session = Session::leased(lease, void.call, self.is_remote(void.home));
+        let session = Session::leased(lease, void.call, self.is_remote(void.home));
         session.warm(keys::VOID).await?;
         let id = keys::write_id(void.principal, void.key);
         *sent_at = Some(self.clock().now());
         let regions = [void.home.clone()];
-        // One statement, hence one transaction; an attempt of the write that is about to COMMIT is waited for.
-        let (inserted, found, at) = join3(
+        // One statement, hence one transaction; an attempt of the write that is about to COMMIT is waited for. The
+        // connection may now write outside of BEGIN, so it does not go back to the pool.
+        let (opened, inserted, found, at) = join4(
+            session.batch("SET default_transaction_read_only = off"),
             keys::insert_void(&session, void),
             find_receipt(&session, &regions, id, void.key),
             self.time().ask(&session),
         )
         .await;
-        inserted?;
+        opened.and(inserted)?;
         let receipt = found?.ok_or(DbError::NoRow)?;
-        session.mark_clean();
         void.call.facts().database += started.elapsed();
         self.answer_strong(void.call, void.home, at?);
         Ok(receipt)

@@ -10,6 +10,7 @@ pub mod db;
 pub mod proxy;
 mod region;
 pub mod server;
+pub mod wire;
 
 pub use app::{Answer, TestApp};
 pub use call::{call, call_with_budget, eventually, intent};
@@ -17,3 +18,4 @@ pub use db::TestDb;
 pub use proxy::Proxy;
 pub use region::HungRegion;
 pub use server::Server;
+pub use wire::{Act, Did, Rule, When, WireProxy};

@@ -163,6 +163,6 @@ async fn answers(
     clippy::disallowed_methods,
     reason = "a test's proxy ends with the test's runtime"
 )]
-fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(future);
 }

@@ -17,4 +17,5 @@ mod sequencer;
 mod statements;
 mod template;
 mod unreachable;
+mod wire;
 mod writes;

@@ -1,0 +1,247 @@
+//! A proxy that speaks the PostgreSQL protocol and makes statements fail as a distributed database would.
+
+mod link;
+mod message;
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::{proxy::spawn, wire::link::Link};
+
+/// What a rule waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// A new connection, before the server hears of it.
+    Connect,
+    /// Any statement that is run.
+    Any,
+    /// A statement that is run inside an explicit transaction and does not end it.
+    InTransaction,
+    /// A statement that is run and whose text contains this.
+    Text(&'static str),
+    /// A statement that is prepared and whose text contains this.
+    Prepare(&'static str),
+    /// COMMIT, of a transaction that has not failed.
+    Commit,
+}
+
+/// What the server did before the fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Did {
+    /// It never heard of the statement; in place of COMMIT it rolls back.
+    Nothing,
+    /// It ran the statement to its end.
+    All,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Answers an error. A transaction that is open fails by it, on the server too.
+    Answer(&'static str, Did),
+    /// Answers an error and closes the connection, as a node does that goes away.
+    Die(&'static str, Did),
+    /// Closes the connection without an answer.
+    Cut(Did),
+    /// Closes the connection when half of the request has been passed on.
+    CutInRequest,
+    /// Closes the connection when half of the answer has been passed on.
+    CutInAnswer,
+    /// Passes the statement on late.
+    Delay(Duration),
+    /// Takes what the client says and answers nothing any more, until the client leaves.
+    Silence(Did),
+    /// Puts a NOTICE before the answer.
+    Notice(&'static str),
+}
+
+/// A fault: when, what, how often.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    when: When,
+    act: Act,
+    skip: u32,
+    times: u32,
+    connection: Option<u64>,
+}
+
+impl Rule {
+    /// Strikes once, the first time.
+    #[must_use]
+    pub fn new(when: When, act: Act) -> Self {
+        Self {
+            when,
+            act,
+            skip: 0,
+            times: 1,
+            connection: None,
+        }
+    }
+
+    /// Strikes this often.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Strikes for ever.
+    #[must_use]
+    pub fn always(self) -> Self {
+        self.times(u32::MAX)
+    }
+
+    /// Lets this many pass first: after `n - 1` it is the n-th that is struck.
+    #[must_use]
+    pub fn after(self, skip: u32) -> Self {
+        Self { skip, ..self }
+    }
+
+    /// Strikes on the n-th connection only, counted from 1.
+    #[must_use]
+    pub fn on_connection(self, number: u64) -> Self {
+        Self {
+            connection: Some(number),
+            ..self
+        }
+    }
+}
+
+/// A proxy in front of a server that speaks the PostgreSQL protocol.
+///
+/// It takes one request after the other, each with its answer, so that pipelined statements keep their order and what
+/// follows a fault is the server's own doing. COPY and Flush are not spoken: a connection that tries is closed.
+#[derive(Debug)]
+pub struct WireProxy {
+    port: u16,
+    rules: Arc<Rules>,
+    /// Its end tells the one who accepts.
+    _alive: watch::Sender<()>,
+}
+
+/// The rules there are now, and what they did.
+#[derive(Debug, Default)]
+struct Rules(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Vec<Rule>,
+    hits: u32,
+    connections: u64,
+}
+
+impl WireProxy {
+    /// A proxy in front of `port` of this machine, on a free port of its own, without a rule.
+    pub async fn before(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a port can be had");
+        let own = listener.local_addr().expect("it is bound").port();
+        let rules = Arc::new(Rules::default());
+        let (alive, gone) = watch::channel(());
+        spawn(accept(listener, port, Arc::clone(&rules), gone));
+        Self {
+            port: own,
+            rules,
+            _alive: alive,
+        }
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Adds a rule. Of several that would strike, the one added first does.
+    pub fn arm(&self, rule: Rule) {
+        self.rules.state().rules.push(rule);
+    }
+
+    /// Forgets every rule and what was counted.
+    pub fn disarm(&self) {
+        let mut state = self.rules.state();
+        state.rules.clear();
+        state.hits = 0;
+    }
+
+    /// How often rules have struck.
+    #[must_use]
+    pub fn hits(&self) -> u32 {
+        self.rules.state().hits
+    }
+
+    /// Connections accepted so far: the newest one's number.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.rules.state().connections
+    }
+}
+
+impl Rules {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_connection(&self) -> u64 {
+        let mut state = self.state();
+        state.connections += 1;
+        state.connections
+    }
+
+    /// What happens to a request of the connection `number`, if anything does.
+    fn strike(&self, number: u64, mut meets: impl FnMut(When) -> bool) -> Option<Act> {
+        let mut state = self.state();
+        for rule in &mut state.rules {
+            let here = rule.connection.is_none_or(|only| only == number);
+            if rule.times == 0 || !here || !meets(rule.when) {
+                continue;
+            }
+            if rule.skip > 0 {
+                rule.skip -= 1;
+                continue;
+            }
+            if rule.times < u32::MAX {
+                rule.times -= 1;
+            }
+            let act = rule.act;
+            state.hits += 1;
+            return Some(act);
+        }
+        None
+    }
+}
+
+async fn accept(listener: TcpListener, to: u16, rules: Arc<Rules>, mut alive: watch::Receiver<()>) {
+    loop {
+        tokio::select! {
+            // The proxy was dropped.
+            _ = alive.changed() => return,
+            accepted = listener.accept() => {
+                let Ok((client, _)) = accepted else { return };
+                let (rules, mut alive) = (Arc::clone(&rules), alive.clone());
+                spawn(async move {
+                    tokio::select! {
+                        _ = alive.changed() => {}
+                        // However a connection ends, both sides are closed by it.
+                        _ = pass(client, to, rules) => {}
+                    }
+                });
+            }
+        }
+    }
+}
+
+async fn pass(client: TcpStream, to: u16, rules: Arc<Rules>) -> io::Result<()> {
+    let server = TcpStream::connect(("127.0.0.1", to)).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    Link::new(client, server, rules).run().await
+}
