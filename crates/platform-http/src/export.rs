@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::FutureExt as _;
-use http::{HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 use kernel::{Position, SystemError};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::OwnedSemaphorePermit, time::sleep};
@@ -22,20 +22,32 @@ use crate::{
     csv,
     error::{ApiError, internal},
     exchange::Exchange,
+    headers,
     output::{Output, last_line},
     pipeline::millis,
     problem::{self, Problem},
 };
 
 /// How rows are written: the query parameter `format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExportFormat {
     /// One JSON object per line.
-    #[default]
     Ndjson,
     /// A table of the rows of one resource.
     Csv,
+}
+
+impl ExportFormat {
+    /// What `Accept` prefers: NDJSON, unless a table is wanted more.
+    fn preferred(headers: &HeaderMap) -> Self {
+        let weight = |kind, subtype| headers::weight(headers, kind, subtype);
+        if weight("text", "csv") > weight("application", "x-ndjson") {
+            Self::Csv
+        } else {
+            Self::Ndjson
+        }
+    }
 }
 
 /// What an export sends.
@@ -147,6 +159,7 @@ impl ExportSink {
 pub struct ExportRequest {
     exchange: Exchange,
     slot: OwnedSemaphorePermit,
+    preferred: ExportFormat,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ExportRequest {
@@ -167,11 +180,21 @@ impl<S: Send + Sync> FromRequestParts<S> for ExportRequest {
                 )
                 .retry_after_ms(1000)
             })?;
-        Ok(Self { exchange, slot })
+        Ok(Self {
+            exchange,
+            slot,
+            preferred: ExportFormat::preferred(&parts.headers),
+        })
     }
 }
 
 impl ExportRequest {
+    /// How rows are to be written if the query does not say.
+    #[must_use]
+    pub fn preferred(&self) -> ExportFormat {
+        self.preferred
+    }
+
     /// The answer; its rows follow. What the export reads from is held already, so that the headers tell of it.
     pub fn answer(self, format: ExportFormat, export: impl Export) -> Response {
         let shared = self.exchange.shared();
@@ -199,7 +222,9 @@ impl ExportRequest {
             ExportFormat::Ndjson => HeaderValue::from_static("application/x-ndjson"),
             ExportFormat::Csv => csv::CONTENT_TYPE,
         };
-        ([(header::CONTENT_TYPE, kind)], body).into_response()
+        let vary = HeaderValue::from_static("accept");
+        let headers = [(header::CONTENT_TYPE, kind), (header::VARY, vary)];
+        (headers, body).into_response()
     }
 }
 

@@ -18,7 +18,8 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ExportQuery {
-    /// `ndjson` (the default): one JSON object per line. `csv`: a table, of one resource.
+    /// `ndjson`: one JSON object per line. `csv`: a table, of one resource. Without it: what `Accept` prefers, else
+    /// `ndjson`.
     #[param(inline)]
     format: Option<ExportFormat>,
     /// Only rows of these offices, as a comma list. Items belong to none and are all there.
@@ -70,7 +71,7 @@ pub(super) async fn export_rows(
     Params(query): Params<ExportQuery>,
     request: ExportRequest,
 ) -> Result<Response, ApiError> {
-    let format = query.format.unwrap_or_default();
+    let format = query.format.unwrap_or(request.preferred());
     check(&resources, format, &query)?;
     let shown = app
         .directory

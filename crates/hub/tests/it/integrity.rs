@@ -9,7 +9,7 @@ use crate::{
     reports::{item, lose, receive},
 };
 
-const CODES: [&str; 6] = ["I1", "I2", "I3", "I4", "I5", "I6"];
+const CODES: [&str; 7] = ["I1", "I2", "I3", "I4", "I5", "I6", "I7"];
 
 async fn invariants(app: &TestApp) -> Vec<Value> {
     let report = app.get("/v1/reports/integrity").await;
@@ -55,7 +55,7 @@ async fn every_invariant_holds_while_only_the_api_writes() {
     assert_eq!(
         table.send().await.text,
         "code,status,violations\r\nI1,pass,0\r\nI2,pass,0\r\nI3,pass,0\r\nI4,pass,0\r\nI5,pass,0\r\n\
-         I6,pass,0\r\n"
+         I6,pass,0\r\nI7,pass,0\r\n"
     );
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn export_numbers(
     Params(query): Params<Query>,
     request: ExportRequest,
 ) -> Response {
-    let format = query.format.unwrap_or_default();
+    let format = query.format.unwrap_or(ExportFormat::Ndjson);
     request.answer(format, Numbers { app, query })
 }
 
