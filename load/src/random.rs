@@ -308,15 +308,20 @@ async fn report(regions: &Regions, mut all: Done) -> anyhow::Result<bool> {
         lost += summary["lost"].as_u64().unwrap_or(u64::MAX);
         doubled += summary["doubled"].as_u64().unwrap_or(u64::MAX);
     }
-    let integrity = regions.get("/v1/reports/integrity").await?.json(200)?;
-    let invariants = integrity["invariants"].as_array();
-    let agree = invariants.is_some_and(|all| all.iter().all(|one| one["status"] == "pass"));
+    let mut agree = true;
+    // One office at a time: hours of load are more than one report adds up within its deadline.
+    for (office, _) in OFFICES {
+        let path = format!("/v1/reports/integrity?office={office}");
+        let integrity = regions.get(&path).await?.json(200)?;
+        let invariants = integrity["invariants"].as_array();
+        if !invariants.is_some_and(|all| all.iter().all(|one| one["status"] == "pass")) {
+            agree = false;
+            line(&format!("{office}: {integrity}"));
+        }
+    }
     line(&format!(
         "lost {lost}, doubled {doubled}, failures that the contract does not name {unnamed}, integrity {}",
         if agree { "passes" } else { "FAILS" }
     ));
-    if !agree {
-        line(&integrity.to_string());
-    }
     Ok(agree && lost == 0 && doubled == 0 && unnamed == 0)
 }
