@@ -20,6 +20,9 @@ use crate::{
 /// Both releases that are promised: the newest, and the one with long-term support.
 const GRAMMARS: &[&str] = &["stmt_block.bnf", "stmt_block_v25.4.bnf"];
 
+/// What breaks a PostgreSQL for a test is in its own words: policies and functions that no service sends.
+const POSTGRES_ONLY: &str = "crates/testkit/src/region.rs";
+
 /// Checks every `.sql` file and every statement that stands whole in a source file.
 pub(crate) fn check() -> Result<()> {
     let folder = run::target().join("statements/sources");
@@ -31,6 +34,7 @@ pub(crate) fn check() -> Result<()> {
         } else if file.has_extension("rs")
             && file.path.contains("/src/")
             && !file.path.contains("xtask")
+            && file.path != POSTGRES_ONLY
         {
             let statements = statements(&file.text);
             if !statements.is_empty() {
