@@ -106,7 +106,7 @@ impl Driver {
         let apis: Vec<Api> = ["eu1", "us1", "ap1"].map(|tag| world.manager(tag)).into();
         let office = unique("model");
         let body = json!({"code": office, "name": "Model", "country": "DE", "city": "Ulm", "time_zone": "Asia/Tokyo",
-            "currency": currency, "latitude": -89.9, "longitude": 0, "home_region": "us1", "default_tax_rate_bp": tax_bp});
+            "currency": currency, "latitude": -15, "longitude": -25, "home_region": "us1", "default_tax_rate_bp": tax_bp});
         apis[0]
             .post("/v1/offices", &fresh_key(), &body)
             .await

@@ -1,8 +1,8 @@
 //! Stories of `tests/stories/*.feature`, told against a whole world.
 //!
-//! Each scenario has offices, items and customers of its own, so that its books are its own too; they lie at the South Pole, nearest to nobody. Each step goes to
-//! another region than the one before. A step that asks for something must succeed, unless the next one says that it
-//! is refused.
+//! Each scenario has offices, items and customers of its own, so that its books are its own too; its offices lie in the
+//! South Atlantic, nearest to nobody. Each step goes to another region than the one before. A step that asks for something
+//! must succeed, unless the next one says that it is refused.
 
 mod steps;
 

@@ -60,7 +60,7 @@ async fn given(story: &mut Story, sentence: &str) -> bool {
     {
         let code = unique(w[0]);
         let body = json!({"code": code, "name": w[0], "country": "PT", "city": w[0], "time_zone": w[1], "currency": w[2],
-            "latitude": -89.9, "longitude": 0, "home_region": w[4], "default_tax_rate_bp": number(w[3]) * 100});
+            "latitude": -15, "longitude": -25, "home_region": w[4], "default_tax_rate_bp": number(w[3]) * 100});
         story
             .api()
             .post("/v1/offices", &fresh_key(), &body)
