@@ -483,7 +483,8 @@ async fn those_who_wait_keep_nobody_out_and_hold_no_connection() {
         () = waiting => panic!("nobody waits"),
     }
     let refused = refused.load(Ordering::SeqCst);
-    assert!(refused <= 700 - 512, "{refused}");
+    // All places but those that the others took for a moment.
+    assert!(refused < 700 - 500, "{refused}");
 }
 
 /// A region that cannot be read is named, keeps its place, and is read when it is back.

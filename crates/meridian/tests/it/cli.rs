@@ -55,7 +55,7 @@ fn a_wrong_command_line_is_code_2_and_one_line() {
         &["up", "--port", "70000"],
         &["serve", "all"],
         &[
-            "serve", "sales", "--region", "eu1", "--jwks", "a", "--issuer", "b",
+            "serve", "payroll", "--region", "eu1", "--jwks", "a", "--issuer", "b",
         ],
         &["token"],
         &["token", "--role", "king"],
