@@ -10,7 +10,7 @@ pub mod reports;
 mod storage;
 mod views;
 
-use platform_db::Migrations;
+use platform_db::{Migrations, Placement};
 
 pub use api::system;
 pub use app::App;
@@ -95,6 +95,13 @@ pub fn migrations() -> &'static Migrations {
             ("journal_entries", "SELECT, INSERT"),
             ("postings", "SELECT, INSERT"),
             ("period_balances", "SELECT, INSERT, DELETE"),
+        ],
+        localities: &[
+            ("accounts", Placement::Global),
+            ("periods", Placement::BY_ROW),
+            ("journal_entries", Placement::BY_ROW),
+            ("postings", Placement::BY_ROW),
+            ("period_balances", Placement::BY_ROW),
         ],
     };
     &MIGRATIONS

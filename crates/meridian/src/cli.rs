@@ -1,5 +1,7 @@
 //! The command line. Scripts and drills stand on it: names, outputs and exit codes change only by addition.
 
+mod regions;
+
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
@@ -7,6 +9,8 @@ use kernel::{RegionTag, Role};
 use platform_http::{JwksSource, Quota, TrustedProxies};
 use platform_runtime::{Secret, telemetry::Format};
 use world::{GrantedOffices, Ttl};
+
+pub(crate) use self::regions::{ApplyArgs, PlanArgs, RegionsAction, RegionsArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -35,6 +39,9 @@ pub(crate) enum Command {
     /// Bring a database up to date: schemas, the services' role, the offices of the region files.
     #[command(after_help = MIGRATE_HELP)]
     Migrate(MigrateArgs),
+    /// Show where tables are to live on CockroachDB, or bring it about.
+    #[command(after_help = regions::HELP)]
+    Regions(RegionsArgs),
     /// Load the demo company and a generated catalogue.
     #[command(after_help = SEED_HELP)]
     Seed(SeedArgs),

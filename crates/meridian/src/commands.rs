@@ -4,6 +4,7 @@ pub(crate) mod guard;
 pub(crate) mod healthcheck;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
+pub(crate) mod regions;
 pub(crate) mod seed;
 pub(crate) mod serve;
 pub(crate) mod token;

@@ -33,6 +33,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Up(args) => commands::up::run(args),
         Command::Serve(args) => commands::serve::run(args),
         Command::Migrate(args) => commands::migrate::run(args),
+        Command::Regions(args) => commands::regions::run(args),
         Command::Seed(args) => commands::seed::run(args),
         Command::Token(args) => commands::token::run(&args),
         Command::Openapi => commands::openapi::run(),

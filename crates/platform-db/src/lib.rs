@@ -18,6 +18,7 @@ mod migrate;
 mod moment;
 mod numbering;
 pub mod offices;
+pub mod placement;
 mod pool;
 mod read;
 mod read_over;
@@ -46,6 +47,7 @@ pub use keys::Void;
 pub use migrate::{
     AppliedMigration, MigrateError, MigrateReport, Migrations, analyze, migrate, migrations,
 };
+pub use placement::Placement;
 pub use read::ReadSpec;
 pub use read_over::{Homed, ReadOver};
 pub use receipt::{Receipt, ReceiptStatus};
@@ -70,6 +72,7 @@ pub fn statements() -> Vec<&'static str> {
         migrate::STATEMENTS,
         numbering::STATEMENTS,
         offices::STATEMENTS,
+        placement::STATEMENTS,
         search::STATEMENTS,
         watch::STATEMENTS,
         write::STATEMENTS,

@@ -20,7 +20,8 @@ use tokio_postgres::NoTls;
 pub use self::statistics::analyze;
 
 use crate::{
-    DbError,
+    DbError, Placement,
+    placement::PlanError,
     verdict::Verdict,
     write::{RECONNECT_PAUSE_MS, pause},
 };
@@ -34,6 +35,8 @@ pub struct Migrations {
     /// (table without schema, rights of the services' role): `("items", "SELECT, INSERT, UPDATE")`. What is not
     /// named is taken away.
     pub grants: &'static [(&'static str, &'static str)],
+    /// (table without schema, where its rows live on CockroachDB), every table that the files create.
+    pub localities: &'static [(&'static str, Placement)],
 }
 
 impl fmt::Debug for Migrations {
@@ -115,6 +118,9 @@ pub enum MigrateError {
         /// Who holds it.
         holder: String,
     },
+    /// The tables cannot be placed.
+    #[error("could not place the tables")]
+    Placement(#[from] PlanError),
 }
 
 impl From<tokio_postgres::Error> for MigrateError {
@@ -191,6 +197,22 @@ const PLATFORM: Migrations = Migrations {
         ("offices", "SELECT, INSERT, UPDATE"),
         ("search_entries", "SELECT, INSERT, UPDATE, DELETE"),
     ],
+    // The tables of histories and leases are not named: the primary region keeps them. A history is read once per start
+    // of a server, a lease by the one job that migrates, and a global table would make each of their writes wait.
+    localities: &[
+        ("currencies", Placement::Global),
+        ("offices", Placement::Global),
+        (
+            "idempotency_keys",
+            Placement::RegionalByRow {
+                ttl: Some("expire_at"),
+            },
+        ),
+        ("audit_log", Placement::BY_ROW),
+        ("events", Placement::BY_ROW),
+        ("event_counters", Placement::BY_ROW),
+        ("search_entries", Placement::BY_ROW),
+    ],
 };
 
 /// The schema `platform`: key rows, audit, events, offices, currencies.
@@ -262,24 +284,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn run(&self) -> Result<MigrateReport, MigrateError> {
-        let keeper = connect(&self.pool).await?;
-        self.bootstrap(&keeper).await?;
-        let lease = lease::Lease::take(&keeper, self.progress).await?;
-        let ended = tokio::select! {
-            report = self.migrate_all() => report,
-            error = lease.keep() => Err(error),
-        };
-        lease.release().await?;
-        ended
-    }
-
-    /// Schemas and the lease table, which refinery's own tables and ours stand on.
-    async fn bootstrap(&self, client: &Object) -> Result<(), MigrateError> {
-        for system in &self.systems {
-            let create = format!("CREATE SCHEMA IF NOT EXISTS {}", system.system);
-            until_alone(client, &create).await?;
-        }
-        until_alone(client, lease::CREATE).await
+        under_lease(&self.pool, self.progress, self.migrate_all()).await
     }
 
     async fn migrate_all(&self) -> Result<MigrateReport, MigrateError> {
@@ -287,6 +292,7 @@ impl Job<'_> {
         let mut worker = connect(&self.pool).await?;
         let mut report = MigrateReport::default();
         for system in &self.systems {
+            until_alone(&worker, &create_schema(system)).await?;
             let files = system.parsed()?;
             let mut runner = Runner::new(&files);
             runner.set_migration_table_name(system.history());
@@ -319,6 +325,29 @@ impl Job<'_> {
     }
 }
 
+/// Does something that no other job may do meanwhile. What the lease stands on is made first.
+pub(crate) async fn under_lease<T>(
+    pool: &Pool,
+    progress: &dyn Fn(&str),
+    work: impl Future<Output = Result<T, MigrateError>>,
+) -> Result<T, MigrateError> {
+    let keeper = connect(pool).await?;
+    until_alone(&keeper, &create_schema(&PLATFORM)).await?;
+    until_alone(&keeper, lease::CREATE).await?;
+    let lease = lease::Lease::take(&keeper, progress).await?;
+    let ended = tokio::select! {
+        ended = work => ended,
+        error = lease.keep() => Err(error),
+    };
+    lease.release().await?;
+    ended
+}
+
+/// Where refinery's own table and the system's stand.
+fn create_schema(system: &Migrations) -> String {
+    format!("CREATE SCHEMA IF NOT EXISTS {}", system.system)
+}
+
 async fn fill_currencies(client: &Object) -> Result<(), MigrateError> {
     let all: Vec<CurrencyCode> = CurrencyCode::all().collect();
     let exponents: Vec<i64> = all.iter().map(|code| i64::from(code.exponent())).collect();
@@ -348,14 +377,14 @@ async fn until_alone(client: &Object, sql: &str) -> Result<(), MigrateError> {
     }
 }
 
-async fn connect(pool: &Pool) -> Result<Object, DbError> {
+pub(crate) async fn connect(pool: &Pool) -> Result<Object, DbError> {
     pool.get().await.map_err(|error| DbError::Connect {
         source: Arc::new(error),
     })
 }
 
 /// Two connections: one works, the other keeps the lease.
-fn owner_pool(url: &str) -> Result<Pool, DbError> {
+pub(crate) fn owner_pool(url: &str) -> Result<Pool, DbError> {
     let mut config = tokio_postgres::Config::from_str(url)
         .map_err(|error| DbError::Config(error.to_string()))?;
     config.application_name("meridian migrate");
@@ -370,7 +399,7 @@ fn owner_pool(url: &str) -> Result<Pool, DbError> {
 }
 
 /// Only conflicts and broken connections: all else would break again.
-fn is_worth_repeating(error: &MigrateError) -> bool {
+pub(crate) fn is_worth_repeating(error: &MigrateError) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(driver) = error.downcast_ref::<tokio_postgres::Error>() {

@@ -10,7 +10,7 @@ pub mod reports;
 mod storage;
 mod views;
 
-use platform_db::Migrations;
+use platform_db::{Migrations, Placement};
 
 pub use api::system;
 pub use app::App;
@@ -86,6 +86,17 @@ pub fn migrations() -> &'static Migrations {
             ("shipment_lines", "SELECT, INSERT"),
             ("returns", "SELECT, INSERT"),
             ("return_lines", "SELECT, INSERT"),
+        ],
+        localities: &[
+            ("customers", Placement::BY_ROW),
+            ("orders", Placement::BY_ROW),
+            ("order_lines", Placement::BY_ROW),
+            ("order_cancellations", Placement::BY_ROW),
+            ("payments", Placement::BY_ROW),
+            ("shipments", Placement::BY_ROW),
+            ("shipment_lines", Placement::BY_ROW),
+            ("returns", Placement::BY_ROW),
+            ("return_lines", Placement::BY_ROW),
         ],
     };
     &MIGRATIONS

@@ -422,7 +422,10 @@ fn url(server: &str, role: Option<(&str, &str)>, database: &str) -> String {
 }
 
 /// Keeps a statement for the check against CockroachDB's grammar, where `cargo xtask test` names a folder.
-fn record(sql: &str) {
+///
+/// # Panics
+/// When the folder cannot be written to.
+pub fn record(sql: &str) {
     if let Some(folder) = std::env::var_os("RECORD_STATEMENTS") {
         let name = format!("{:x}.sql", Sha256::digest(sql));
         let path = std::path::Path::new(&folder).join(name);

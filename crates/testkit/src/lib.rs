@@ -7,6 +7,7 @@
 pub mod app;
 mod call;
 pub mod db;
+mod placement;
 pub mod proxy;
 mod region;
 pub mod server;
@@ -14,7 +15,8 @@ pub mod wire;
 
 pub use app::{Answer, TestApp};
 pub use call::{call, call_with_budget, eventually, intent};
-pub use db::TestDb;
+pub use db::{TestDb, record};
+pub use placement::misplaced;
 pub use proxy::Proxy;
 pub use region::HungRegion;
 pub use server::Server;

@@ -12,7 +12,7 @@ mod storage;
 mod sweeper;
 mod views;
 
-use platform_db::Migrations;
+use platform_db::{Migrations, Placement};
 
 pub use api::system;
 pub use app::App;
@@ -206,6 +206,14 @@ pub fn migrations() -> &'static Migrations {
             ("stock_levels", "SELECT, INSERT, UPDATE"),
             ("stock_movements", "SELECT, INSERT"),
             ("reservations", "SELECT, INSERT, UPDATE"),
+        ],
+        localities: &[
+            ("items", Placement::Global),
+            ("item_prices", Placement::Global),
+            ("locations", Placement::Global),
+            ("stock_levels", Placement::BY_ROW),
+            ("stock_movements", Placement::BY_ROW),
+            ("reservations", Placement::BY_ROW),
         ],
     };
     &MIGRATIONS

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use kernel::Clock;
-use platform_db::{Db, DbConfig, MigrateError, MigrateReport, Migrations};
+use platform_db::{
+    Db, DbConfig, MigrateError, MigrateReport, Migrations,
+    placement::{self, Extent, Goal, Step},
+};
 use prometheus_client::registry::Registry;
 use topology::Topology;
 use url::Url;
@@ -63,8 +66,8 @@ fn parse(url: &str) -> Result<Url, SetupError> {
     Ok(parsed)
 }
 
-/// Applies what is missing, gives the services' role its rights and this password, loads the offices that the
-/// topology names and the database does not have.
+/// Applies what is missing, gives the services' role its rights and this password, places the tables as far as that
+/// takes nothing away, loads the offices that the topology names and the database does not have.
 ///
 /// # Errors
 /// [`SetupError`].
@@ -77,6 +80,7 @@ pub async fn migrate(
     parse(owner_url)?;
     let tell = |line: &str| progress.step(line);
     let report = platform_db::migrate(owner_url, &systems(), app_password, tell).await?;
+    place(owner_url, topology, Extent::Grow, progress).await?;
     let db = open(owner_url, topology)?;
     let opened = hub::load_offices(&db, topology).await?;
     if opened > 0 {
@@ -87,6 +91,38 @@ pub async fn migrate(
         progress.step(&format!("made {indexed} resources findable"));
     }
     Ok(report)
+}
+
+/// The statements that would place the tables in the regions of the topology. None on PostgreSQL, where there is
+/// nothing to place.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn placement(
+    owner_url: &str,
+    topology: &Topology,
+) -> Result<Option<Vec<Step>>, SetupError> {
+    parse(owner_url)?;
+    let goal = Goal::new(&systems(), &topology.tags(), Extent::Whole);
+    let found = placement::read(owner_url, &goal).await?;
+    let steps = found.map(|found| placement::plan(&found, &goal));
+    Ok(steps.transpose().map_err(MigrateError::from)?)
+}
+
+/// Runs them. How many were run.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn place(
+    owner_url: &str,
+    topology: &Topology,
+    extent: Extent,
+    progress: &Progress,
+) -> Result<usize, SetupError> {
+    parse(owner_url)?;
+    let goal = Goal::new(&systems(), &topology.tags(), extent);
+    let tell = |line: &str| progress.step(line);
+    Ok(placement::apply(owner_url, &goal, tell).await?)
 }
 
 /// A handle for the work of one subcommand, in the primary region.

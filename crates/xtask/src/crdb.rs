@@ -9,16 +9,33 @@ use std::{
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     run,
-    tidy::{rust, sql},
+    tidy::{rust, sources, sql},
     tree,
 };
 
 /// Both releases that are promised: the newest, and the one with long-term support.
 const GRAMMARS: &[&str] = &["stmt_block.bnf", "stmt_block_v25.4.bnf"];
+
+/// What the checker warns of and is meant, and where: rows that are hot on PostgreSQL are queued for there only, and the
+/// planner unlocks a table before it moves it, which its own tests hold it to.
+const WARNINGS: &[(&str, &[&str])] = &[
+    (
+        "pg_advisory_",
+        &[
+            "platform-db.src.write.attempt.rs",
+            "testkit.src.db.rs",
+            RECORDED,
+        ],
+    ),
+    ("SET LOCALITY needs", &[RECORDED]),
+];
+
+/// Where tests write statements down, below `target/`.
+const RECORDED: &str = "statements/recorded";
 
 /// What breaks a PostgreSQL for a test is in its own words: policies and functions that no service sends.
 const POSTGRES_ONLY: &str = "crates/testkit/src/region.rs";
@@ -35,6 +52,7 @@ pub(crate) fn check() -> Result<()> {
             && file.path.contains("/src/")
             && !file.path.contains("xtask")
             && file.path != POSTGRES_ONLY
+            && !sources::is_test(&file.path)
         {
             let statements = statements(&file.text);
             if !statements.is_empty() {
@@ -50,7 +68,7 @@ pub(crate) fn check() -> Result<()> {
 /// Where the tests that prepare every `STATEMENTS` of every system write them down, those put together by
 /// macros included: made empty.
 pub(crate) fn recorded() -> Result<PathBuf> {
-    let folder = run::target().join("statements/recorded");
+    let folder = run::target().join(RECORDED);
     empty(&folder)?;
     Ok(folder)
 }
@@ -72,12 +90,37 @@ fn parse(paths: &[PathBuf]) -> Result<()> {
         let mut command = Command::new("python3");
         command
             .arg(checker.join("check_sql.py"))
+            .arg("--lint")
             .arg("--grammar")
             .arg(checker.join(grammar));
-        let said = run::output(command.args(paths))?;
+        let output = command.args(paths).output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let faults = faults(&said);
+        for fault in &faults {
+            eprintln!("{fault}");
+        }
+        if !faults.is_empty() {
+            bail!("{grammar}: {} places, named above", faults.len());
+        }
+        if !output.status.success() {
+            bail!("{grammar}: {}", String::from_utf8_lossy(&output.stderr));
+        }
         eprintln!("{grammar}: {}", said.lines().last().unwrap_or_default());
     }
     Ok(())
+}
+
+/// The lines of what the checker said that name a place, but for the warnings that are meant.
+fn faults(said: &str) -> Vec<&str> {
+    let is_meant = |line: &str| {
+        WARNINGS.iter().any(|(warning, places)| {
+            line.contains(warning) && places.iter().any(|place| line.contains(place))
+        })
+    };
+    said.lines()
+        .filter(|line| line.contains(": syntax error") || line.contains(": warning: "))
+        .filter(|line| !is_meant(line))
+        .collect()
 }
 
 fn empty(folder: &Path) -> Result<()> {
@@ -122,5 +165,53 @@ mod tests {
     fn whole_statements_are_taken() {
         let source = "const A: &str = \"SELECT 1\";\nlet b = format!(\"SELECT {x}\");\nlet c = \"select a place\";";
         assert_eq!(statements(source), "-- line 1\nSELECT 1;\n");
+    }
+
+    #[test]
+    fn what_does_not_parse_is_named_and_so_is_a_warning_that_is_not_meant() {
+        let said = "a.sql:3: syntax error near 'LOCALTY'\n\
+            target/statements/recorded/1.sql:1: warning: SET LOCALITY needs `SET (schema_locked = false)` first\n\
+            b.sql:1: warning: SET LOCALITY needs `SET (schema_locked = false)` first\n\
+            crates.platform-db.src.write.attempt.rs.sql:2: warning: pg_advisory_lock does nothing\n\
+            crates.hub.src.load.rs.sql:2: warning: pg_advisory_lock does nothing\n\
+            1 of 5 statements failed\n";
+        let named: Vec<&str> = faults(said)
+            .iter()
+            .map(|line| line.split(':').next().unwrap_or_default())
+            .collect();
+        assert_eq!(named, ["a.sql", "b.sql", "crates.hub.src.load.rs.sql"]);
+    }
+
+    /// The checker is the judge of a clause that is mistyped; where it is not here, nothing is shown.
+    #[test]
+    fn a_clause_that_is_mistyped_is_refused_by_both_grammars() {
+        let path = env::temp_dir().join(format!("mistyped-{}.sql", std::process::id()));
+        for (clause, parses) in [
+            ("SET LOCALITY REGIONAL BY ROW AS crdb_region", true),
+            ("SET LOCALTY REGIONAL BY ROW AS crdb_region", false),
+            ("SET LOCALITY REGIONAL BY ROWS", false),
+            ("SET (ttl_expiration_expression = )", false),
+        ] {
+            fs::write(&path, format!("ALTER TABLE sales.orders {clause};\n")).unwrap();
+            for grammar in GRAMMARS {
+                let Some(said) = said_of(&path, grammar) else {
+                    continue;
+                };
+                let names_it = said.contains("mistyped-") && said.contains(":1: syntax error");
+                assert_eq!(names_it, !parses, "{grammar}: {said}");
+            }
+        }
+        fs::remove_file(&path).unwrap();
+    }
+
+    fn said_of(path: &Path, grammar: &str) -> Option<String> {
+        let checker = checker()?;
+        let mut command = Command::new("python3");
+        command
+            .arg(checker.join("check_sql.py"))
+            .arg("--grammar")
+            .arg(checker.join(grammar))
+            .arg(path);
+        Some(String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned())
     }
 }

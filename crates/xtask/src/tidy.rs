@@ -5,7 +5,7 @@
 mod docs;
 mod manifests;
 pub(crate) mod rust;
-mod sources;
+pub(crate) mod sources;
 pub(crate) mod sql;
 
 use std::fmt;

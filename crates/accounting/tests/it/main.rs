@@ -11,6 +11,7 @@ mod imports;
 mod ledger;
 mod lists;
 mod periods;
+mod placement;
 mod reports;
 mod reverse;
 mod statement;

@@ -6,10 +6,11 @@ use std::{
 
 use crate::support::{ended, meridian, open_folder, run};
 
-const SUBCOMMANDS: [&str; 7] = [
+const SUBCOMMANDS: [&str; 8] = [
     "up",
     "serve",
     "migrate",
+    "regions",
     "seed",
     "token",
     "openapi",
@@ -62,6 +63,8 @@ fn a_wrong_command_line_is_code_2_and_one_line() {
         &["token", "--role", "viewer", "--ttl", "2h"],
         &["token", "--role", "viewer", "--offices", ""],
         &["seed", "--items", "-1"],
+        &["regions", "show"],
+        &["regions", "plan", "--json", "--sql"],
         &["healthcheck", "--url", "localhost"],
     ] {
         let ended = run(dir.path(), args);
@@ -97,6 +100,8 @@ fn what_is_missing_is_named_with_its_remedy() {
         (&serve[..], 2, "MERIDIAN_DATABASE_URL"),
         (&["migrate"], 1, "meridian up"),
         (&["seed"], 1, "meridian up"),
+        (&["regions", "plan"], 1, "meridian up"),
+        (&["regions", "apply", "--yes"], 1, "meridian up"),
         (
             &["migrate", "--database-url-file", "/nowhere/url"],
             1,

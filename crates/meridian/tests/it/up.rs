@@ -49,6 +49,7 @@ fn a_world_comes_up_refuses_a_second_one_and_ends_even_when_it_is_killed() {
     keeps_its_secrets(dir.path());
     seeds_once(dir.path());
     has_nothing_to_migrate(dir.path());
+    has_nothing_to_place(dir.path());
     refuses_a_schema_of_the_future(&world, dir.path());
 
     // Killed without a word: everything it started ends by itself.
@@ -111,6 +112,21 @@ fn seeds_once(folder: &Path) {
         (500, 1503),
         "a larger catalogue loads what is missing"
     );
+}
+
+fn has_nothing_to_place(folder: &Path) {
+    for args in [&["regions", "plan"][..], &["regions", "apply"]] {
+        let told = run(folder, args);
+        assert_eq!(told.code, Some(0), "{told:?}");
+        assert!(
+            told.stdout.contains("nothing to place: this is PostgreSQL"),
+            "{told:?}"
+        );
+    }
+    let plan = run(folder, &["regions", "plan", "--json"]);
+    assert_eq!(plan.stdout.trim_end(), "{\"steps\":[]}");
+    let plan = run(folder, &["regions", "plan", "--sql"]);
+    assert!(plan.stdout.starts_with("-- nothing to place"), "{plan:?}");
 }
 
 fn has_nothing_to_migrate(folder: &Path) {

@@ -24,11 +24,11 @@ impl Db {
         for system in std::iter::once(platform).chain(others) {
             let known = system.newest().map_err(|error| match error {
                 MigrateError::Db(error) => error,
-                other @ (MigrateError::Refinery { .. } | MigrateError::Leased { .. }) => {
-                    DbError::Driver {
-                        source: Arc::new(other),
-                    }
-                }
+                other @ (MigrateError::Refinery { .. }
+                | MigrateError::Leased { .. }
+                | MigrateError::Placement(_)) => DbError::Driver {
+                    source: Arc::new(other),
+                },
             })?;
             let found = self.schema_version(system).await?;
             let system = system.system;

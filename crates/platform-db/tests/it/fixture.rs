@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kernel::{Call, Common, Intent, OpError, Reply, SystemError};
-use platform_db::{Db, DbError, Event, Migrations, Refusal, Session, TxError, Txn};
+use platform_db::{Db, DbError, Event, Migrations, Placement, Refusal, Session, TxError, Txn};
 use serde_json::json;
 use testkit::{TestDb, call, intent};
 
@@ -20,6 +20,7 @@ pub(crate) static THINGS: Migrations = Migrations {
         )",
     )],
     grants: &[("things", "SELECT, INSERT, UPDATE, DELETE")],
+    localities: &[("things", Placement::BY_ROW)],
 };
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

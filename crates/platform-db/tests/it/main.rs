@@ -8,6 +8,7 @@ mod hot;
 mod limits;
 mod migrate;
 mod offices;
+mod placement;
 mod reads;
 mod receipts;
 mod restart;

@@ -83,6 +83,7 @@ async fn a_changed_file_is_refused() {
             "CREATE TABLE IF NOT EXISTS things.others (id INT8 PRIMARY KEY)",
         )],
         grants: &[],
+        localities: &[],
     };
     let test = test_db().await;
     let ended = migrate(test.owner_url(), &[&CHANGED], None, |_| {}).await;
@@ -104,12 +105,14 @@ async fn a_server_serves_the_versions_it_knows_and_no_others() {
         system: "things",
         files: &[THINGS_V1, ("V0002__later", "SELECT 1")],
         grants: &[],
+        localities: &[],
     };
     const THINGS_V1: (&str, &str) = ("V0001__create_things", "SELECT 1");
     static ABSENT: Migrations = Migrations {
         system: "absent",
         files: &[THINGS_V1],
         grants: &[],
+        localities: &[],
     };
     let test = test_db().await;
     let db = test.db();
@@ -198,6 +201,7 @@ async fn hard_case_35_rights_that_are_no_longer_named_are_taken_away() {
         system: "things",
         files: THINGS.files,
         grants: &[("things", "SELECT")],
+        localities: &[],
     };
     let test = test_db().await;
     assert_eq!(as_app(&test, "DELETE FROM things.things").await, Ok(()));

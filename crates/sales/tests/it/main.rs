@@ -14,6 +14,7 @@ mod order_rushes;
 mod order_steps;
 mod orders;
 mod payments;
+mod placement;
 mod privacy;
 mod returns;
 mod shipments;

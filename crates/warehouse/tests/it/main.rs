@@ -13,6 +13,7 @@ mod levels;
 mod loading;
 mod locations;
 mod order_stock;
+mod placement;
 mod prices;
 mod receipts;
 mod reservations;

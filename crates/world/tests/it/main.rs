@@ -1,6 +1,8 @@
-//! The embedded database as it is: real servers, real processes, really killed.
+//! The embedded database as it is: real servers, real processes, really killed; and the plans for
+//! CockroachDB, as they would be run.
 
 #![cfg(test)]
 
 mod engine;
+mod placement;
 mod support;

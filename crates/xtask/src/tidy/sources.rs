@@ -21,7 +21,8 @@ pub(super) fn check(file: &File) -> Vec<Finding> {
     findings
 }
 
-fn is_test(path: &str) -> bool {
+/// Whether it holds nothing but tests.
+pub(crate) fn is_test(path: &str) -> bool {
     path.ends_with(".rs")
         && (path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs"))
 }

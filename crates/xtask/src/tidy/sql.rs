@@ -43,6 +43,10 @@ pub(crate) fn is_statement(text: &str) -> bool {
         "TRUNCATE ",
     ];
     let text = text.trim_start();
+    // A list of parameters begins so, a statement never does.
+    if text.starts_with("WITH (") {
+        return false;
+    }
     KEYWORDS.iter().any(|keyword| text.starts_with(keyword))
 }
 

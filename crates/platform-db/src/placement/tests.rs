@@ -1,0 +1,431 @@
+//! Laws of the planner, on a small model of CockroachDB that reads the planner's own statements and refuses what the
+//! database would refuse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{prelude::*, sample::Index};
+
+use super::*;
+
+const REGIONS: [&str; 6] = ["eu1", "us1", "ap1", "sa1", "af1", "me-central-1"];
+
+/// Runs one statement.
+fn run(now: &mut Catalogue, statement: &str) -> Result<(), String> {
+    let words: Vec<&str> = statement.split_whitespace().collect();
+    match words.as_slice() {
+        ["ALTER", "DATABASE", _, rest @ ..] => run_on_database(now, rest),
+        ["ALTER", "TABLE", name, rest @ ..] => {
+            let regions = now.regions.clone();
+            let table = now.tables.get_mut(*name).ok_or("there is no such table")?;
+            run_on_table(table, &regions, rest)
+        }
+        _ => Err("not understood".into()),
+    }
+}
+
+fn run_on_database(now: &mut Catalogue, words: &[&str]) -> Result<(), String> {
+    match words {
+        ["SET", "PRIMARY", "REGION", region] => {
+            let region = unquoted(region);
+            if !now.cluster.contains(&region) {
+                return Err("no region of the cluster".into());
+            }
+            if now.primary.is_some() && !now.regions.contains(&region) {
+                return Err("no region of the database".into());
+            }
+            now.regions.insert(region.clone());
+            now.primary = Some(region);
+        }
+        ["ADD", "REGION", "IF", "NOT", "EXISTS", region] => {
+            if now.primary.is_none() {
+                return Err("there is no primary region".into());
+            }
+            if !now.cluster.contains(&unquoted(region)) {
+                return Err("no region of the cluster".into());
+            }
+            now.regions.insert(unquoted(region));
+        }
+        ["SURVIVE", "REGION", "FAILURE"] => {
+            if now.regions.len() < 3 {
+                return Err("42602: three regions are needed".into());
+            }
+            now.survives_region = true;
+        }
+        ["SURVIVE", "ZONE", "FAILURE"] => now.survives_region = false,
+        ["DROP", "REGION", "IF", "EXISTS", region] => drop_region(now, &unquoted(region))?,
+        _ => return Err("not understood".into()),
+    }
+    Ok(())
+}
+
+fn drop_region(now: &mut Catalogue, region: &str) -> Result<(), String> {
+    let mapped = now.tables.values().any(|table| {
+        let mut columns = [&table.home, &table.next].into_iter().flatten();
+        columns.any(|map| map.contains(region))
+    });
+    if mapped {
+        return Err("could not remove enum value: used in a computed column".into());
+    }
+    if now.primary.as_deref() == Some(region) {
+        return Err("the primary region cannot be dropped".into());
+    }
+    if now.survives_region && now.regions.len() <= 3 {
+        return Err("the third region cannot be dropped".into());
+    }
+    now.regions.remove(region);
+    Ok(())
+}
+
+fn run_on_table(
+    table: &mut Table,
+    regions: &BTreeSet<String>,
+    words: &[&str],
+) -> Result<(), String> {
+    let unlocked = |table: &Table| (!table.locked).then_some(()).ok_or("the schema is locked");
+    match words {
+        ["SET", "(schema_locked", "=", value] => table.locked = *value == "true)",
+        ["ADD", "COLUMN", "IF", "NOT", "EXISTS", name, kind @ ..] => {
+            let map = expression(kind)?;
+            if !map.is_subset(regions) {
+                return Err("invalid input value for enum".into());
+            }
+            // With IF NOT EXISTS a column that is there stays as it is.
+            column(table, name)?.get_or_insert(map);
+        }
+        ["DROP", "COLUMN", "IF", "EXISTS", name] => {
+            unlocked(table)?;
+            if placed_by(table) == Some(name) {
+                return Err("rows are placed by this column".into());
+            }
+            *column(table, name)? = None;
+        }
+        ["RENAME", "COLUMN", "crdb_region_next", "TO", "crdb_region"] => {
+            unlocked(table)?;
+            if table.home.is_some() || table.next.is_none() {
+                return Err("cannot rename".into());
+            }
+            table.home = table.next.take();
+            if table.locality == Locality::ByRow(Column::Next) {
+                table.locality = Locality::ByRow(Column::Home);
+            }
+        }
+        ["SET", "LOCALITY", "GLOBAL"] => {
+            unlocked(table)?;
+            table.locality = Locality::Global;
+        }
+        ["SET", "LOCALITY", "REGIONAL", "BY", "ROW", "AS", name] => {
+            unlocked(table)?;
+            column(table, name)?
+                .as_ref()
+                .ok_or("there is no such column")?;
+            table.locality = Locality::ByRow(match *name {
+                "crdb_region" => Column::Home,
+                _ => Column::Next,
+            });
+        }
+        [
+            "SET",
+            "(ttl_expiration_expression",
+            "=",
+            value,
+            "ttl_job_cron",
+            "=",
+            "'@hourly')",
+        ] => {
+            unlocked(table)?;
+            table.ttl = Some(value.trim_matches(['\'', ',']).to_owned());
+        }
+        ["RESET", "(ttl)"] => {
+            unlocked(table)?;
+            table.ttl = None;
+        }
+        _ => return Err("not understood".into()),
+    }
+    Ok(())
+}
+
+fn placed_by(table: &Table) -> Option<&'static str> {
+    match table.locality {
+        Locality::ByRow(Column::Home) => Some("crdb_region"),
+        Locality::ByRow(Column::Next) => Some("crdb_region_next"),
+        Locality::Other | Locality::Global => None,
+    }
+}
+
+fn column<'a>(
+    table: &'a mut Table,
+    name: &str,
+) -> Result<&'a mut Option<BTreeSet<String>>, String> {
+    match name {
+        "crdb_region" => Ok(&mut table.home),
+        "crdb_region_next" => Ok(&mut table.next),
+        _ => Err("no column of ours".into()),
+    }
+}
+
+fn expression(words: &[&str]) -> Result<BTreeSet<String>, String> {
+    let text = words.join(" ");
+    let cases = text
+        .strip_prefix("crdb_internal_region NOT VISIBLE NOT NULL AS (CASE region WHEN ")
+        .and_then(|rest| rest.strip_suffix(" END) STORED"))
+        .ok_or("not the expression that was meant")?;
+    let pair = |case: &str| {
+        let (when, then) = case.split_once(" THEN ").ok_or("no THEN")?;
+        (when == then)
+            .then(|| when.trim_matches('\'').to_owned())
+            .ok_or_else(|| "a row would live elsewhere".to_owned())
+    };
+    cases.split(" WHEN ").map(pair).collect()
+}
+
+fn unquoted(name: &str) -> String {
+    name.trim_matches('"').to_owned()
+}
+
+fn set(regions: &[&str]) -> BTreeSet<String> {
+    regions.iter().map(|region| (*region).to_owned()).collect()
+}
+
+static SYSTEM: Migrations = Migrations {
+    system: "shop",
+    files: &[],
+    grants: &[],
+    localities: &[
+        ("orders", Placement::BY_ROW),
+        (
+            "keys",
+            Placement::RegionalByRow {
+                ttl: Some("expire_at"),
+            },
+        ),
+        ("items", Placement::Global),
+        ("later", Placement::BY_ROW),
+    ],
+};
+
+fn goal(regions: &[&str], extent: Extent) -> Goal {
+    let tags: Vec<RegionTag> = regions.iter().map(|tag| tag.parse().unwrap()).collect();
+    Goal::new(&[&SYSTEM], &tags, extent)
+}
+
+/// A database whose tables were just migrated.
+fn fresh(locks: bool) -> Catalogue {
+    let table = Table {
+        locked: locks,
+        ..Table::default()
+    };
+    let tables = ["shop.orders", "shop.keys", "shop.items"];
+    Catalogue {
+        database: "meridian".into(),
+        cluster: set(&REGIONS),
+        locks,
+        tables: tables.map(|name| (name.to_owned(), table.clone())).into(),
+        ..Catalogue::default()
+    }
+}
+
+fn run_all(now: &mut Catalogue, steps: &[Step]) {
+    for step in steps {
+        if let Err(error) = run(now, &step.statement) {
+            panic!("{}: {error}", step.statement);
+        }
+    }
+}
+
+fn settle(now: &mut Catalogue, goal: &Goal) {
+    let steps = plan(now, goal).unwrap();
+    run_all(now, &steps);
+    assert_eq!(plan(now, goal), Ok(Vec::new()));
+}
+
+/// 1, 3, 4 or 5 regions, any of them primary.
+fn topology() -> impl Strategy<Value = Vec<&'static str>> {
+    prop_oneof![Just(1), Just(3), Just(4), Just(5)]
+        .prop_flat_map(|count| proptest::sample::subsequence(REGIONS.to_vec(), count))
+        .prop_shuffle()
+}
+
+fn extent() -> impl Strategy<Value = Extent> {
+    prop_oneof![Just(Extent::Grow), Just(Extent::Whole)]
+}
+
+/// What a table may be found like, the doings of others included.
+fn any_table() -> impl Strategy<Value = Table> {
+    let map = || proptest::sample::subsequence(REGIONS.to_vec(), 0..=REGIONS.len());
+    let maps = (proptest::option::of(map()), proptest::option::of(map()));
+    (maps, 0..4, any::<bool>(), proptest::option::of(Just("at"))).prop_map(
+        |((home, next), place, locked, ttl)| {
+            let (home, next) = (home.map(|map| set(&map)), next.map(|map| set(&map)));
+            let locality = match place {
+                0 if home.is_some() => Locality::ByRow(Column::Home),
+                1 if next.is_some() => Locality::ByRow(Column::Next),
+                2 => Locality::Global,
+                _ => Locality::Other,
+            };
+            let ttl = ttl.map(str::to_owned);
+            Table {
+                locality,
+                home,
+                next,
+                locked,
+                ttl,
+            }
+        },
+    )
+}
+
+proptest! {
+    /// A plan that was run leaves nothing to do, from one topology to another and on to a third.
+    #[test]
+    fn a_plan_leads_to_its_goal(
+        topologies in proptest::collection::vec((topology(), extent()), 1..4), locks: bool,
+    ) {
+        let mut now = fresh(locks);
+        for (regions, extent) in &topologies {
+            settle(&mut now, &goal(regions, *extent));
+        }
+        let (regions, _) = &topologies[topologies.len() - 1];
+        settle(&mut now, &goal(regions, Extent::Whole));
+        prop_assert_eq!(&now.regions, &set(regions));
+        prop_assert_eq!(now.primary.as_deref(), Some(regions[0]));
+        prop_assert_eq!(now.survives_region, regions.len() >= 3);
+        for (name, table) in &now.tables {
+            prop_assert_eq!(table.locked, locks);
+            if name == "shop.items" {
+                prop_assert_eq!(table.locality, Locality::Global);
+            } else {
+                prop_assert_eq!(table.locality, Locality::ByRow(Column::Home));
+                prop_assert_eq!(table.home.as_ref(), Some(&set(regions)));
+            }
+            prop_assert_eq!(table.next.as_ref(), None);
+        }
+    }
+
+    /// Cut off after any statement, the rest of the plan is the plan of what is there then: the second run ends
+    /// where the first would have.
+    #[test]
+    fn a_run_that_was_cut_off_is_gone_on_with(
+        from in topology(), to in topology(), extent in extent(), locks: bool, cut: Index,
+    ) {
+        let mut now = fresh(locks);
+        settle(&mut now, &goal(&from, Extent::Whole));
+        for start in [fresh(locks), now] {
+            let goal = goal(&to, extent);
+            let steps = plan(&start, &goal).unwrap();
+            let cut = cut.index(steps.len() + 1);
+            let mut broken = start.clone();
+            run_all(&mut broken, &steps[..cut]);
+            let rest = plan(&broken, &goal).unwrap();
+            let statements = |steps: &[Step]| -> Vec<String> {
+                steps.iter().map(|step| step.statement.clone()).collect()
+            };
+            prop_assert_eq!(statements(&rest), statements(&steps[cut..]));
+            let mut whole = start;
+            run_all(&mut whole, &steps);
+            run_all(&mut broken, &rest);
+            prop_assert_eq!(broken, whole);
+        }
+    }
+
+    /// Cut off on the way to one topology, another can still be reached.
+    #[test]
+    fn one_may_think_better_of_it(
+        from in topology(), over in topology(), to in topology(), extents in (extent(), extent()), cut: Index,
+    ) {
+        let mut now = fresh(true);
+        settle(&mut now, &goal(&from, Extent::Whole));
+        let steps = plan(&now, &goal(&over, extents.0)).unwrap();
+        run_all(&mut now, &steps[..cut.index(steps.len() + 1)]);
+        settle(&mut now, &goal(&to, extents.1));
+    }
+
+    /// Whatever the tables are found like.
+    #[test]
+    fn any_table_is_brought_home(
+        tables in proptest::array::uniform3(any_table()), to in topology(), locks: bool, extent in extent(),
+    ) {
+        let mut now = fresh(locks);
+        now.regions = set(&REGIONS);
+        now.primary = Some("eu1".into());
+        now.tables = ["shop.orders", "shop.keys", "shop.items"].map(str::to_owned).into_iter().zip(tables).collect();
+        settle(&mut now, &goal(&to, extent));
+    }
+
+    /// What `migrate` runs by itself takes nothing away: no region, and no region's rows from any table.
+    #[test]
+    fn growing_takes_nothing_away(from in topology(), to in topology(), cut: Index, back in topology()) {
+        let mut now = fresh(true);
+        settle(&mut now, &goal(&from, Extent::Whole));
+        let shrinking = plan(&now, &goal(&back, Extent::Whole)).unwrap();
+        run_all(&mut now, &shrinking[..cut.index(shrinking.len() + 1)]);
+        let before = now.clone();
+        let steps = plan(&now, &goal(&to, Extent::Grow)).unwrap();
+        for step in steps {
+            prop_assert!(!step.destructive, "{}", step.statement);
+            prop_assert!(!step.statement.contains("DROP REGION"), "{}", step.statement);
+            run(&mut now, &step.statement).unwrap();
+            prop_assert!(before.regions.is_subset(&now.regions));
+            for (name, table) in &before.tables {
+                if let (Some(before), Some(now)) = (table.taken(), now.tables[name].taken()) {
+                    prop_assert!(before.is_subset(now), "{}: {}", name, step.statement);
+                }
+            }
+        }
+    }
+
+    /// A region goes only where a step says that it takes something away.
+    #[test]
+    fn what_shrinks_says_so(from in topology(), to in topology()) {
+        let mut now = fresh(true);
+        settle(&mut now, &goal(&from, Extent::Whole));
+        let steps = plan(&now, &goal(&to, Extent::Whole)).unwrap();
+        let shrinks = !set(&from).is_subset(&set(&to));
+        prop_assert_eq!(steps.iter().any(|step| step.destructive), shrinks);
+        for step in &steps {
+            prop_assert!(!step.statement.contains("SECONDARY") && !step.statement.contains(';'));
+            prop_assert!(!step.reason.is_empty());
+        }
+    }
+}
+
+#[test]
+fn where_the_cluster_has_no_regions_nothing_is_placed() {
+    let alone = Catalogue {
+        cluster: BTreeSet::new(),
+        ..fresh(true)
+    };
+    assert_eq!(plan(&alone, &goal(&["eu1"], Extent::Whole)), Ok(Vec::new()));
+}
+
+#[test]
+fn a_region_that_the_cluster_does_not_have_is_refused_before_anything_is_run() {
+    let refused = plan(&fresh(true), &goal(&["eu1", "mars", "us1"], Extent::Grow));
+    assert_eq!(refused, Err(PlanError::NotInCluster(vec!["mars".into()])));
+}
+
+/// As `cockroachdb` was seen to take it: a second column, rows by that, the first dropped, the second renamed.
+#[test]
+fn a_fourth_region_is_a_second_column_that_takes_the_place_of_the_first() {
+    let mut now = fresh(true);
+    settle(&mut now, &goal(&["eu1", "us1", "ap1"], Extent::Grow));
+    now.tables = BTreeMap::from_iter(
+        now.tables
+            .into_iter()
+            .filter(|(name, _)| name == "shop.orders"),
+    );
+    let steps = plan(&now, &goal(&["eu1", "us1", "ap1", "sa1"], Extent::Grow)).unwrap();
+    let statements: Vec<&str> = steps.iter().map(|step| step.statement.as_str()).collect();
+    assert_eq!(
+        statements,
+        [
+            "ALTER DATABASE \"meridian\" ADD REGION IF NOT EXISTS \"sa1\"",
+            "ALTER TABLE shop.orders ADD COLUMN IF NOT EXISTS crdb_region_next crdb_internal_region NOT VISIBLE NOT NULL AS \
+             (CASE region WHEN 'eu1' THEN 'eu1' WHEN 'us1' THEN 'us1' WHEN 'ap1' THEN 'ap1' WHEN 'sa1' THEN 'sa1' END) STORED",
+            "ALTER TABLE shop.orders SET (schema_locked = false)",
+            "ALTER TABLE shop.orders SET LOCALITY REGIONAL BY ROW AS crdb_region_next",
+            "ALTER TABLE shop.orders DROP COLUMN IF EXISTS crdb_region",
+            "ALTER TABLE shop.orders RENAME COLUMN crdb_region_next TO crdb_region",
+            "ALTER TABLE shop.orders SET (schema_locked = true)",
+        ]
+    );
+}
