@@ -151,6 +151,12 @@ pub enum SystemError {
         /// Which.
         regions: Vec<RegionTag>,
     },
+    /// What can be had is older than the caller takes, and nothing newer can be reached.
+    #[error("the nearest replica has no more than the state of {as_of}")]
+    TooFarBehind {
+        /// The state that could be shown.
+        as_of: Timestamp,
+    },
     /// The deadline passed before COMMIT was sent. Nothing was changed.
     #[error("the deadline passed")]
     DeadlineExceeded,

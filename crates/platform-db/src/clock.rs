@@ -4,6 +4,10 @@
 //! Instead of asking each time, a sample is carried forward by our own monotonic clock for up to a second: time
 //! sampled + time since the sample was asked for is never before the database's time now, by more than the drift
 //! of two quartz clocks in a second (0.1 ms), for which one millisecond is added.
+//!
+//! On CockroachDB `clock_timestamp()` is the machine clock of the node that was asked. Its hybrid clock, by which it
+//! stamps, may be ahead of that, but not of the fastest machine clock of the cluster, and that is ahead by the maximum
+//! offset at most: whoever makes a token of this time adds it, so it does not matter which node was asked.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -171,14 +171,18 @@ impl Db {
             .unwrap_or_else(|| self.clock().now().plus(self.max_clock_offset()))
     }
 
-    /// The answer shows the newest state as of `at`.
-    pub(crate) fn answer_strong(&self, call: &Call, home: &RegionTag, at: Timestamp) {
-        // CockroachDB's statement may have read values up to its node's clock + the maximum offset (hard case 14).
-        let at = match self.engine() {
+    /// Not before anything that a strong statement saw whose node's clock showed `at` behind it. CockroachDB's may have
+    /// read values up to that + the maximum offset (hard case 14).
+    pub(crate) fn strong_token(&self, at: Timestamp) -> Token {
+        Token::at(match self.engine() {
             Some(Engine::Cockroach) => at.plus(self.max_clock_offset()),
             Some(Engine::Postgres) | None => at,
-        };
-        self.answer_token(call, home, Token::at(at));
+        })
+    }
+
+    /// The answer shows the newest state as of `at`.
+    pub(crate) fn answer_strong(&self, call: &Call, home: &RegionTag, at: Timestamp) {
+        self.answer_token(call, home, self.strong_token(at));
     }
 
     /// The answer shows the newest state, and that covers `token`.

@@ -51,6 +51,9 @@ pub enum DbError {
     /// A statement that always gives a row gave none.
     #[error("a row was expected")]
     NoRow,
+    /// A statement that does not say where its moment goes was to read one row at a past one.
+    #[error("the statement does not read one row at a past moment")]
+    NotOneRow,
     /// A parameter has another type than the statement wants, or the driver met something it does not know.
     #[error("the database driver failed")]
     Driver {
@@ -74,6 +77,25 @@ impl DbError {
             | Self::Timeout
             | Self::Decode { .. }
             | Self::NoRow
+            | Self::NotOneRow
+            | Self::Driver { .. }
+            | Self::Config(_) => None,
+        }
+    }
+
+    /// What the database said, if it answered.
+    pub(crate) fn message(&self) -> Option<&str> {
+        match self {
+            Self::Sql { source, .. } => {
+                let error = source.downcast_ref::<tokio_postgres::Error>()?;
+                Some(error.as_db_error()?.message())
+            }
+            Self::Lost { .. }
+            | Self::Connect { .. }
+            | Self::Timeout
+            | Self::Decode { .. }
+            | Self::NoRow
+            | Self::NotOneRow
             | Self::Driver { .. }
             | Self::Config(_) => None,
         }
@@ -89,6 +111,7 @@ impl DbError {
             | Self::Timeout
             | Self::Decode { .. }
             | Self::NoRow
+            | Self::NotOneRow
             | Self::Driver { .. }
             | Self::Config(_) => None,
         }

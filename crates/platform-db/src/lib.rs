@@ -53,6 +53,8 @@ pub use read_over::{Homed, ReadOver};
 pub use receipt::{Receipt, ReceiptStatus};
 pub use search::{Search, SearchEntry, SearchHit};
 pub use sequencer::Sequencer;
+#[cfg(feature = "testing")]
+pub use session::past_forms;
 pub use session::{Row, Session};
 pub use snapshot::Snapshot;
 pub use tokio_postgres::types::{FromSql, ToSql};

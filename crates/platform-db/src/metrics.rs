@@ -27,6 +27,8 @@ pub(crate) enum Why {
     Unresolved,
     /// A region does not answer: the others were read without it.
     SilentRegion,
+    /// A past moment could not be shown: another one is tried.
+    Moment,
 }
 
 impl Why {
@@ -38,6 +40,7 @@ impl Why {
             Self::StalePlan => "stale_plan",
             Self::Unresolved => "unresolved",
             Self::SilentRegion => "silent_region",
+            Self::Moment => "moment",
         }
     }
 }
@@ -150,7 +153,9 @@ fn system_outcome(error: &SystemError) -> &'static str {
     match error {
         SystemError::Contended => "contended",
         SystemError::OutcomeUnknown { .. } => "unknown",
-        SystemError::Unavailable { .. } | SystemError::RegionsUnreachable { .. } => "unavailable",
+        SystemError::Unavailable { .. }
+        | SystemError::TooFarBehind { .. }
+        | SystemError::RegionsUnreachable { .. } => "unavailable",
         SystemError::DeadlineExceeded => "deadline",
         SystemError::TokenUnknown | SystemError::CursorExpired => "refused",
         SystemError::Bug { .. } => "bug",

@@ -99,7 +99,7 @@ pub struct OfficeFilter {
 const GET: &str = "
     SELECT code, name, country, city, time_zone, currency, latitude, longitude, home_region, default_location,
            default_tax_rate_bp, status, version, created_at, updated_at
-    FROM platform.offices
+    FROM platform.offices /* AS OF */
     WHERE code = $1";
 
 const LOCK: &str = "

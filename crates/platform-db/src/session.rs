@@ -16,6 +16,7 @@ use tokio_postgres::{
 
 use crate::{
     DbError,
+    moment::Nearest,
     pool::{Lease, Shared},
 };
 
@@ -29,6 +30,8 @@ pub struct Session {
     call: Call,
     /// The rows live in another region: each round trip crosses.
     remote: bool,
+    /// The past moment that statements show which each are a transaction of their own.
+    moment: Option<Nearest>,
     wire: Mutex<Wire>,
 }
 
@@ -73,7 +76,16 @@ impl Session {
             turn: tokio::sync::Mutex::default(),
             call: call.clone(),
             remote,
+            moment: None,
             wire: Mutex::new(wire),
+        }
+    }
+
+    /// The same, for one row as the nearest replica has it.
+    pub(crate) fn showing(self, moment: Nearest) -> Self {
+        Self {
+            moment: Some(moment),
+            ..self
         }
     }
 
@@ -88,9 +100,21 @@ impl Session {
     ) -> Result<Vec<Row>, DbError> {
         let (turn, statement) = join(self.turn(), self.prepare(sql)).await;
         let statement = statement?;
-        let rows = self
-            .sent(turn, self.client().query(&statement, params))
-            .await?;
+        let rows = if let Some(moment) = self.moment {
+            let text = in_the_past(sql, moment)?;
+            // Not prepared under a name: each moment makes another text, and a plan made for any value may look into
+            // other regions, which bounded staleness does not allow.
+            let params: Vec<_> = params
+                .iter()
+                .zip(statement.params())
+                .map(|(param, kind)| (*param, kind.clone()))
+                .collect();
+            self.sent(turn, self.client().query_typed(&text, &params))
+                .await?
+        } else {
+            self.sent(turn, self.client().query(&statement, params))
+                .await?
+        };
         self.count_rows(rows.len() as u64);
         Ok(rows.into_iter().map(Row).collect())
     }
@@ -128,6 +152,9 @@ impl Session {
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, DbError> {
+        if self.moment.is_some() {
+            return Err(DbError::NotOneRow); // nothing is written into the past
+        }
         let (turn, statement) = join(self.turn(), self.prepare(sql)).await;
         let statement = statement?;
         let asking = self.client().execute(&statement, params);
@@ -265,6 +292,25 @@ impl Session {
     fn wire(&self) -> MutexGuard<'_, Wire> {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where a statement says which moment it shows: the end of its FROM clause. A comment to the database.
+const MOMENT: &str = "/* AS OF */";
+
+/// The statement as one that shows the row as the nearest replica has it.
+fn in_the_past(sql: &str, moment: Nearest) -> Result<String, DbError> {
+    let (from, rest) = sql.split_once(MOMENT).ok_or(DbError::NotOneRow)?;
+    Ok(format!("{from}{moment}{rest}"))
+}
+
+/// The forms that a statement has on CockroachDB alone, for the check against its grammar: those of the past.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn past_forms(sql: &str) -> Vec<String> {
+    let forms = Nearest::forms().into_iter();
+    forms
+        .filter_map(|moment| in_the_past(sql, moment).ok())
+        .collect()
 }
 
 /// One row.

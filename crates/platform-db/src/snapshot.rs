@@ -6,15 +6,15 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use kernel::{Call, Freshness, SystemError, Token};
+use kernel::{Call, Freshness, SystemError};
 use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::{
     Db, DbError, Homed, ReadOver, ReadSpec, Session,
     engine::Engine,
     metrics::Why,
-    moment::Moment,
-    read::{LOGICAL_TIME, ReadError, begin_read, ceil_to_ms},
+    moment::{Given, Moment, Refusal},
+    read::{Alone, LOGICAL_TIME, Shape, Work, begin_read, ceil_to_ms},
     verdict::Verdict,
     write::{RECONNECT_PAUSE_MS, pause, system_error},
 };
@@ -25,6 +25,9 @@ const STATEMENT: Duration = Duration::from_secs(10);
 /// for, and short enough for a process that hangs.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// A past state may take this part of what is left of the request, if there is another one.
+const PATIENCE_PART: u32 = 3;
+
 /// A state of the database, held. Dropped before [`Snapshot::close`], its connection is closed.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -33,6 +36,8 @@ pub struct Snapshot {
 
 impl Db {
     /// Holds the present state, or the past one that is fresh enough for what the caller wants: of all homes or of none.
+    /// `look` reads a row of everything that is going to be read, so that a past state which cannot be read, since a table
+    /// is younger for one (hard case 16), is not held.
     ///
     /// # Errors
     /// [`SystemError`].
@@ -40,38 +45,73 @@ impl Db {
         &self,
         call: &Call,
         over: &ReadOver<H>,
+        look: impl AsyncFn(&Session) -> Result<(), DbError>,
     ) -> Result<Snapshot, SystemError> {
         let spec = over.whole();
         let started = Instant::now();
-        let result = self.hold_patiently(call, &spec).await;
+        let result = self.hold_patiently(call, &spec, &Alone(look)).await;
         call.facts().database += started.elapsed();
         self.metrics()
             .read(spec.operation, &result, started.elapsed());
         result
     }
 
-    async fn hold_patiently(&self, call: &Call, spec: &ReadSpec) -> Result<Snapshot, SystemError> {
+    async fn hold_patiently(
+        &self,
+        call: &Call,
+        spec: &ReadSpec,
+        look: &impl Work<()>,
+    ) -> Result<Snapshot, SystemError> {
+        let given = timeout_at(
+            call.deadline().into(),
+            self.given(call, spec, Shape::Snapshot),
+        )
+        .await;
+        let given = given
+            .unwrap_or(Err(DbError::Timeout))
+            .map_err(system_error)?;
+        let (plan, mut at) = (given.plan()?, 0);
         loop {
-            let held = timeout_at(call.deadline().into(), self.hold(call, spec)).await;
-            let error = match held.unwrap_or(Err(ReadError::Db(DbError::Timeout))) {
-                Ok(snapshot) => return Ok(snapshot),
-                Err(ReadError::Refused(error)) => return Err(error),
-                Err(ReadError::Db(error)) => error,
+            let remaining = call.remaining();
+            let patience = if plan.has_more(at) {
+                remaining / PATIENCE_PART
+            } else {
+                remaining
             };
-            if Verdict::of(&error) != Verdict::Lost || call.remaining().is_zero() {
-                return Err(system_error(error));
-            }
-            self.metrics().retried(spec.operation, Why::Connection);
-            pause(RECONNECT_PAUSE_MS).await;
+            sleep(plan.step(at).wait).await;
+            let holding = self.hold(call, spec, (given, plan.step(at).moment), look);
+            let held = timeout(patience, holding).await;
+            let error = match held.unwrap_or(Err(DbError::Timeout)) {
+                Ok(snapshot) => return Ok(snapshot),
+                Err(error) => error,
+            };
+            let next = Refusal::of(&error).and_then(|refusal| plan.next(at, refusal));
+            let why = match next {
+                _ if call.remaining().is_zero() => return Err(system_error(error)),
+                Some(next) => {
+                    at = next;
+                    Why::Moment
+                }
+                None if Verdict::of(&error) == Verdict::Lost => {
+                    pause(RECONNECT_PAUSE_MS).await;
+                    Why::Connection
+                }
+                None => return Err(system_error(error)),
+            };
+            self.metrics().retried(spec.operation, why);
         }
     }
 
-    async fn hold(&self, call: &Call, spec: &ReadSpec) -> Result<Snapshot, ReadError> {
-        let given = self.given(call, spec).await?;
-        let remote = self.is_remote(&spec.home);
+    async fn hold(
+        &self,
+        call: &Call,
+        spec: &ReadSpec,
+        (given, chosen): (Given, Moment),
+        look: &impl Work<()>,
+    ) -> Result<Snapshot, DbError> {
+        let remote = chosen.is_at_home() && self.is_remote(&spec.home);
         let lease = self.pools().lease(call.deadline()).await?;
         let session = Session::leased(lease, call, remote);
-        let chosen = given.moment().map_err(ReadError::Refused)?;
         let moment = match (given.engine, chosen) {
             (Engine::Cockroach, Moment::Now) => {
                 // A node whose clock is ahead may have acknowledged a write with a time to come (hard case 12): once the
@@ -92,13 +132,16 @@ impl Db {
         let (begun, asked) = join(session.batch(&begin), self.time().ask(&session)).await;
         begun?;
         let now = asked?;
+        if chosen != Moment::Now {
+            look.run(&session).await?;
+        }
         let (at, max_ms) = match moment {
-            Moment::Now => (now, 0),
+            Moment::Now | Moment::Nearest(_) => (now, 0),
             Moment::Follower(at) => (at, given.max_ms(at)),
             Moment::Snapshot(at) => (at, 0),
         };
         let mut facts = call.facts();
-        facts.token = facts.token.max(Some(Token::at(at)));
+        facts.token = facts.token.max(Some(given.token(at)));
         facts.freshness = Some(Freshness::Snapshot {
             as_of: at,
             max_ms,

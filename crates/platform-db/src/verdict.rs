@@ -31,6 +31,7 @@ impl Verdict {
             DbError::Timeout => Self::Deadline,
             DbError::Decode { .. }
             | DbError::NoRow
+            | DbError::NotOneRow
             | DbError::Driver { .. }
             | DbError::Config(_) => Self::Bug,
         }
@@ -51,7 +52,9 @@ impl Verdict {
                 Self::Lost
             }
             _ if code.starts_with("08") => Self::Lost,
-            _ if code == "58C00" || code.starts_with("53") => Self::Unavailable, // range unavailable, disk full
+            // range unavailable; no replica nearby that is young enough, or at home
+            "58C00" | "XCUBS" | "XCHR1" | "XCHR2" => Self::Unavailable,
+            _ if code.starts_with("53") => Self::Unavailable, // disk full, out of memory
             _ => Self::Bug,
         }
     }
@@ -99,6 +102,7 @@ mod tests {
             ("23503", Verdict::Constraint),
             ("53100", Verdict::Unavailable),
             ("58C00", Verdict::Unavailable),
+            ("XCUBS", Verdict::Unavailable),
             ("0A000", Verdict::StalePlan),
             ("XXA00", Verdict::Bug),
             ("XXUUU", Verdict::Bug),

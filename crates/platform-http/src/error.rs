@@ -4,7 +4,7 @@ use std::error::Error;
 
 use axum::response::{IntoResponse, Response};
 use http::header;
-use kernel::{Common, Invalid, OpError, RegionTag, SystemError};
+use kernel::{Common, Invalid, OpError, RegionTag, SystemError, Timestamp};
 
 use crate::problem::{self, Effect, Problem, ToProblem};
 
@@ -169,6 +169,7 @@ fn of_system(error: &SystemError) -> Problem {
         .retry_after_ms(1000)
         .with_alternatives(),
         SystemError::RegionsUnreachable { regions } => regions_unreachable(regions),
+        SystemError::TooFarBehind { as_of } => too_far_behind(*as_of),
         SystemError::DeadlineExceeded => deadline_exceeded(),
         SystemError::TokenUnknown => token_unknown(),
         SystemError::CursorExpired => Problem::new(
@@ -199,6 +200,19 @@ fn regions_unreachable(regions: &[RegionTag]) -> Problem {
         ),
     )
     .with("unreachable", unreachable)
+    .retry_after_ms(1000)
+    .with_alternatives()
+}
+
+fn too_far_behind(as_of: Timestamp) -> Problem {
+    Problem::new(
+        &problem::REGION_UNAVAILABLE,
+        format!(
+            "What can be read from here is the state of {as_of}, which is older than asked for. \
+             Ask for less, or ask another region."
+        ),
+    )
+    .with("as_of", as_of.to_string())
     .retry_after_ms(1000)
     .with_alternatives()
 }
@@ -242,7 +256,9 @@ fn log(error: &SystemError) {
         SystemError::OutcomeUnknown { attempt_at, .. } => {
             tracing::error!(error = %causes, %attempt_at, "request.outcome_unknown");
         }
-        SystemError::Unavailable { .. } | SystemError::RegionsUnreachable { .. } => {
+        SystemError::Unavailable { .. }
+        | SystemError::RegionsUnreachable { .. }
+        | SystemError::TooFarBehind { .. } => {
             tracing::warn!(error = %causes, "request.unavailable");
         }
         SystemError::Contended | SystemError::DeadlineExceeded => {

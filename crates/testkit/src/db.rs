@@ -224,6 +224,9 @@ impl TestDb {
     /// in the plan means that no index will do.
     pub async fn explain(&self, sql: &str) -> String {
         record(sql);
+        for form in platform_db::past_forms(sql) {
+            record(&form);
+        }
         let client = self
             .owner
             .get()

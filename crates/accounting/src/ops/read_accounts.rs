@@ -14,7 +14,7 @@ pub(crate) async fn get_account(
     let what = format!("account {code}");
     let read = app
         .db
-        .read(call, spec, async move |session: &Session| {
+        .read_row(call, spec, async move |session: &Session| {
             accounts::get(session, &code).await
         })
         .await?;

@@ -10,15 +10,20 @@ use crate::domain::account::Account;
 
 macro_rules! select_account {
     ($rest:literal) => {
+        select_account!(" ", $rest)
+    };
+    ($moment:literal, $rest:literal) => {
         concat!(
             "SELECT code, name, type, normal, status, version, created_at, updated_at \
-             FROM accounting.accounts WHERE ",
+             FROM accounting.accounts",
+            $moment,
+            "WHERE ",
             $rest
         )
     };
 }
 
-const GET: &str = select_account!("code = $1");
+const GET: &str = select_account!(" /* AS OF */ ", "code = $1");
 const KNOWN: &str = "SELECT code FROM accounting.accounts WHERE code = ANY ($1::TEXT[])";
 const PAGE_DESC: &str = select_account!(
     "created_at >= $1 AND created_at <= $2 AND (created_at, code) < ($3, $4) \

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use accounting::export::Entries;
 use kernel::{Call, Date, OpError, Order, PageRequest, ReadWant, Timestamp};
-use platform_db::{AsOf, Db, DbError, Never, ReadOver, Snapshot, offices::OfficeHome};
+use platform_db::{AsOf, Db, DbError, Never, ReadOver, Session, Snapshot, offices::OfficeHome};
 use platform_http::{Export, ExportRow, ExportSink, ExportStopped};
 
 /// Rows read at once. An order or an entry has hundreds of lines at most, a movement has one.
@@ -109,11 +109,63 @@ pub(crate) async fn export_rows(
     wanted: Wanted,
 ) -> Result<Rows, OpError<Never>> {
     let over = ReadOver::new("export_rows", want, None, wanted.offices.clone());
+    let now = call.received_at();
+    let looked_at = wanted.clone();
+    let look = async move |session: &Session| look(session, &looked_at, now).await;
     Ok(Rows {
-        snapshot: db.hold_snapshot(call, &over).await?,
+        snapshot: db.hold_snapshot(call, &over, look).await?,
         wanted,
-        now: call.received_at(),
+        now,
     })
+}
+
+/// Reads a row of everything that is going to be exported.
+async fn look(session: &Session, wanted: &Wanted, now: Timestamp) -> Result<(), DbError> {
+    let created = (wanted.created_from, wanted.created_to);
+    for resource in &wanted.resources.0 {
+        let page = Walk::of(*resource, 1).next;
+        let (Some(page), office) = (page, wanted.offices.first()) else {
+            continue;
+        };
+        match (resource, office) {
+            (Resource::Items, _) => {
+                let items = warehouse::export::Items::new(session, now).await?;
+                items.next(session, created, &page).await?;
+            }
+            (Resource::Orders, Some(office)) => {
+                sales::export::orders(session, office, (created, now), &page).await?;
+            }
+            (Resource::Movements, Some(office)) => {
+                warehouse::export::movements(session, office, created, &page).await?;
+            }
+            (Resource::JournalEntries, Some(office)) => {
+                let entries = entries(wanted);
+                accounting::export::journal_entries(session, office, entries, &page).await?;
+            }
+            (Resource::Customers, Some(office)) => {
+                sales::export::customers(session, office, created, &page).await?;
+            }
+            (
+                Resource::Orders
+                | Resource::Movements
+                | Resource::JournalEntries
+                | Resource::Customers,
+                None,
+            ) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Which entries are exported.
+fn entries(wanted: &Wanted) -> Entries {
+    Entries {
+        effective_from: wanted.effective_from,
+        effective_to: wanted.effective_to,
+        created_from: wanted.created_from,
+        created_to: wanted.created_to,
+        as_of: wanted.as_of.map(|as_of| as_of.at),
+    }
 }
 
 impl Export for Rows {
@@ -176,13 +228,7 @@ impl Rows {
 
     async fn journal_entries(&self, sink: &mut ExportSink) -> Result<(), ExportStopped> {
         sink.columns(accounting::export::ENTRY_COLUMNS).await?;
-        let wanted = Entries {
-            effective_from: self.wanted.effective_from,
-            effective_to: self.wanted.effective_to,
-            created_from: self.wanted.created_from,
-            created_to: self.wanted.created_to,
-            as_of: self.wanted.as_of.map(|as_of| as_of.at),
-        };
+        let wanted = entries(&self.wanted);
         for office in &self.wanted.offices {
             let mut walk = Walk::of(Resource::JournalEntries, DOCUMENTS);
             while let Some(page) = walk.next() {

@@ -14,7 +14,7 @@ pub(crate) async fn get_office(
 ) -> Result<Office, OpError<Never>> {
     let what = format!("office {code}");
     let read = db
-        .read(call, spec, async move |session| {
+        .read_row(call, spec, async move |session| {
             offices::get(session, &code).await
         })
         .await?;

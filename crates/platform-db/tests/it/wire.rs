@@ -43,6 +43,7 @@ impl Ends {
             } => Self::Bug,
             SystemError::OutcomeUnknown { .. }
             | SystemError::RegionsUnreachable { .. }
+            | SystemError::TooFarBehind { .. }
             | SystemError::TokenUnknown
             | SystemError::CursorExpired
             | SystemError::Bug { .. } => panic!("{error:?}"),

@@ -105,7 +105,7 @@ async fn find(
     let regions = app.db.regions().to_vec();
     let read = app
         .db
-        .read(call, spec, async move |session: &Session| {
+        .read_row(call, spec, async move |session: &Session| {
             customers::get(session, &regions, &id).await
         })
         .await?;

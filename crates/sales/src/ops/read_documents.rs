@@ -28,6 +28,8 @@ pub(crate) trait Document: Sized + Send + 'static {
     const GET: &'static str;
     /// The operation that lists them.
     const LIST: &'static str;
+    /// Whether it is one row, without lines.
+    const IS_ROW: bool;
 
     /// The document, if it is one of this order.
     fn get(
@@ -48,12 +50,13 @@ pub(crate) trait Document: Sized + Send + 'static {
 }
 
 macro_rules! document {
-    ($document:ty, $kind:ty, $storage:ident, $name:literal, $get:literal, $list:literal, $position:expr) => {
+    ($document:ty, $kind:ty, $storage:ident, $is_row:literal, [$name:literal, $get:literal, $list:literal], $position:expr) => {
         impl Document for $document {
             type Kind = $kind;
             const NAME: &'static str = $name;
             const GET: &'static str = $get;
             const LIST: &'static str = $list;
+            const IS_ROW: bool = $is_row;
 
             async fn get(
                 session: &Session,
@@ -83,27 +86,24 @@ document!(
     Payment,
     id::Payment,
     payments,
-    "payment",
-    "get_payment",
-    "list_payments",
+    true,
+    ["payment", "get_payment", "list_payments"],
     |payment| (payment.created_at, payment.id.uuid())
 );
 document!(
     Shipment,
     id::Shipment,
     shipments,
-    "shipment",
-    "get_shipment",
-    "list_shipments",
+    false,
+    ["shipment", "get_shipment", "list_shipments"],
     |shipment| (shipment.goods.created_at, shipment.goods.id.uuid())
 );
 document!(
     Return,
     id::Return,
     returns,
-    "return",
-    "get_return",
-    "list_returns",
+    false,
+    ["return", "get_return", "list_returns"],
     |back| (back.created_at, back.id.uuid())
 );
 
@@ -120,12 +120,12 @@ pub(crate) async fn get_document<D: Document>(
         home: order.region().clone(),
         snapshot: None,
     };
-    let read = app
-        .db
-        .read(call, spec, async move |session: &Session| {
-            D::get(session, &order, id.uuid()).await
-        })
-        .await?;
+    let work = async move |session: &Session| D::get(session, &order, id.uuid()).await;
+    let read = if D::IS_ROW {
+        app.db.read_row(call, spec, work).await?
+    } else {
+        app.db.read(call, spec, work).await?
+    };
     read.value.ok_or_else(|| Common::NotFound { what }.into())
 }
 

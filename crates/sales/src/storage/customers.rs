@@ -17,10 +17,15 @@ macro_rules! columns {
 
 macro_rules! select_customer {
     ($rest:literal) => {
+        select_customer!(" ", $rest)
+    };
+    ($moment:literal, $rest:literal) => {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM sales.customers AS c WHERE ",
+            " FROM sales.customers AS c",
+            $moment,
+            "WHERE ",
             $rest
         )
     };
@@ -53,7 +58,9 @@ macro_rules! page {
     };
 }
 
-const GET: &str = select_customer!("c.region = ANY ($1) AND c.id = $2");
+/// Of its home: one row by its primary key.
+const GET: &str = select_customer!(" /* AS OF */ ", "c.region = $1 AND c.id = $2");
+const GET_ANYWHERE: &str = select_customer!("c.region = ANY ($1) AND c.id = $2");
 const FIND: &str = select_customer!("c.region = $1 AND c.id = ANY ($2)");
 const LOCK: &str = select_customer!("c.region = $1 AND c.id = $2 FOR UPDATE");
 const PAGE_DESC: &str = page!("", "<", "DESC");
@@ -82,6 +89,7 @@ const ANONYMISE: &str = "UPDATE sales.customers \
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
+    GET_ANYWHERE,
     FIND,
     LOCK,
     PAGE_DESC,
@@ -109,17 +117,21 @@ pub(crate) struct CustomerFilter {
     pub(crate) created_to: Option<Timestamp>,
 }
 
-/// The customer, in whichever of the regions it lives.
+/// The customer, in whichever of the regions it lives: first where its id says.
 pub(crate) async fn get(
     session: &Session,
     regions: &[RegionTag],
     id: &CustomerId,
 ) -> Result<Option<Customer>, DbError> {
-    session
-        .row_opt(GET, &[&regions, &id.uuid()])
-        .await?
-        .map(|row| from_row(&row))
-        .transpose()
+    let row = match session.row_opt(GET, &[id.region(), &id.uuid()]).await? {
+        Some(row) => Some(row),
+        None => {
+            session
+                .row_opt(GET_ANYWHERE, &[&regions, &id.uuid()])
+                .await?
+        }
+    };
+    row.map(|row| from_row(&row)).transpose()
 }
 
 /// Those of the customers that the region has.

@@ -15,16 +15,21 @@ use crate::domain::{order::Split, payment::Payment};
 
 macro_rules! select_payment {
     ($rest:literal) => {
+        select_payment!(" ", $rest)
+    };
+    ($moment:literal, $rest:literal) => {
         concat!(
             "SELECT region, id, office, order_id, currency, kind, amount_minor, receivable_minor, deposit_minor, \
                  method, external_reference, journal_entry, effective_date, created_at, created_by \
-             FROM sales.payments WHERE ",
+             FROM sales.payments",
+            $moment,
+            "WHERE ",
             $rest
         )
     };
 }
 
-const GET: &str = select_payment!("region = $1 AND order_id = $2 AND id = $3");
+const GET: &str = select_payment!(" /* AS OF */ ", "region = $1 AND order_id = $2 AND id = $3");
 const PAGE_DESC: &str = select_payment!(
     "region = $1 AND order_id = $2 AND created_at >= $3 AND created_at <= $4 AND (created_at, id) < ($5, $6) \
      ORDER BY created_at DESC, id DESC LIMIT $7"

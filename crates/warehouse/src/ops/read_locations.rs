@@ -18,7 +18,7 @@ pub(crate) async fn get_location(
     let what = format!("location {code}");
     let read = app
         .db
-        .read(call, spec, async move |session| {
+        .read_row(call, spec, async move |session| {
             locations::get(session, &code).await
         })
         .await?;

@@ -10,15 +10,20 @@ use crate::domain::location::Location;
 
 macro_rules! select_location {
     ($rest:literal) => {
+        select_location!(" ", $rest)
+    };
+    ($moment:literal, $rest:literal) => {
         concat!(
             "SELECT code, office, name, kind, version, created_at, updated_at \
-             FROM warehouse.locations WHERE ",
+             FROM warehouse.locations",
+            $moment,
+            "WHERE ",
             $rest
         )
     };
 }
 
-const GET: &str = select_location!("code = $1");
+const GET: &str = select_location!(" /* AS OF */ ", "code = $1");
 const OFFICES: &str = "SELECT code, office FROM warehouse.locations WHERE code = ANY ($1)";
 const LOCK: &str = select_location!("code = $1 FOR UPDATE");
 const MANY: &str = select_location!("code = ANY ($1)");
