@@ -7,12 +7,15 @@ use kernel::{Call, Common, OpError, ReadMode, ReadWant, Timestamp};
 use crate::{Db, DbError, Never, ReadOver, Session};
 
 /// The oldest audit row of each region: every write has one, and none is ever removed.
-const BEGINNING: &str = "
-    SELECT min(a.at) AS beginning
-    FROM unnest($1::TEXT[]) AS r (region)
-    CROSS JOIN LATERAL (
-        SELECT at FROM platform.audit_log WHERE region = r.region ORDER BY at ASC, id ASC LIMIT 1
-    ) AS a";
+const BEGINNING: &str = concat!(
+    "SELECT min(a.at) AS beginning FROM unnest($1::TEXT[]) AS r (region)",
+    first_of_each!(
+        "x.at FROM platform.audit_log AS x",
+        "x.region = r.region ORDER BY x.at ASC, x.id ASC LIMIT 1",
+        "x.region = r.region AND x.id = '00000000-0000-0000-0000-000000000000' AND r.region IS NULL"
+    ),
+    " AS a"
+);
 
 /// Every statement of this module.
 pub(crate) const STATEMENTS: &[&str] = &[BEGINNING];

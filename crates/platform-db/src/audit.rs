@@ -16,16 +16,21 @@ macro_rules! columns {
 macro_rules! page {
     ($is_behind:literal, $direction:literal) => {
         concat!(
-            "SELECT ", columns!(), " FROM (SELECT a.* FROM unnest($1::TEXT[]) AS r (tag) \
-              CROSS JOIN LATERAL (SELECT ", columns!(),
-            " FROM platform.audit_log AS x \
-              WHERE x.region = r.tag AND x.at >= $2 AND x.at <= $3 AND (x.at, x.id) ", $is_behind, " ($4, $5) \
-                AND ($6::BOOL OR x.office = ANY ($7::TEXT[]) OR ($8::BOOL AND x.office IS NULL)) \
-                AND ($9::TEXT IS NULL OR x.key = $9::TEXT) \
-                AND ($10::TEXT IS NULL OR x.action = $10::TEXT) \
-                AND ($11::TEXT IS NULL OR x.request_id = $11::TEXT) \
-                AND ($12::TEXT IS NULL OR x.subject = $12::TEXT) \
-              ORDER BY x.at ", $direction, ", x.id ", $direction, " LIMIT $13) AS a) AS page \
+            "SELECT ", columns!(), " FROM (SELECT a.* FROM unnest($1::TEXT[]) AS r (tag)",
+            first_of_each!(
+                concat!(columns!(), " FROM platform.audit_log AS x"),
+                concat!(
+                    "x.region = r.tag AND x.at >= $2 AND x.at <= $3 AND (x.at, x.id) ", $is_behind, " ($4, $5) \
+                      AND ($6::BOOL OR x.office = ANY ($7::TEXT[]) OR ($8::BOOL AND x.office IS NULL)) \
+                      AND ($9::TEXT IS NULL OR x.key = $9::TEXT) \
+                      AND ($10::TEXT IS NULL OR x.action = $10::TEXT) \
+                      AND ($11::TEXT IS NULL OR x.request_id = $11::TEXT) \
+                      AND ($12::TEXT IS NULL OR x.subject = $12::TEXT) \
+                     ORDER BY x.at ", $direction, ", x.id ", $direction, " LIMIT $13"
+                ),
+                "x.region = r.tag AND x.id = $5 AND r.tag IS NULL"
+            ),
+            " AS a) AS page \
              ORDER BY at ", $direction, ", id ", $direction, " LIMIT $13"
         )
     };

@@ -39,7 +39,7 @@ const SLICE: &str = "
         LIMIT $10
     ) AS e ON true
     WHERE c.region = $1
-    ORDER BY e.seq";
+    ORDER BY e.seq NULLS LAST";
 
 const HEAD: &str = "SELECT seq FROM platform.event_counters WHERE region = $1";
 
@@ -184,6 +184,8 @@ async fn slice(
     filter: &FeedFilter,
     limit: u16,
 ) -> Result<FeedSlice, DbError> {
+    // CockroachDB joins all of the window for a limit of one, and stops at any other.
+    let at_most = i64::from(limit.max(2));
     let every_type = filter.types.is_empty() && filter.prefixes.is_empty();
     let offices = filter.offices.as_deref().unwrap_or_default();
     let rows = session
@@ -199,7 +201,7 @@ async fn slice(
                 &filter.offices.is_none(),
                 &offices,
                 &filter.of_no_office,
-                &i64::from(limit),
+                &at_most,
             ],
         )
         .await?;
@@ -218,6 +220,7 @@ async fn slice(
     for row in &rows {
         events.extend(event(row, region)?);
     }
+    events.truncate(usize::from(limit));
     let looked_through = after.max(purged).saturating_add(WINDOW).min(head);
     let through = match events.last() {
         Some(last) if events.len() == usize::from(limit) => last.seq,

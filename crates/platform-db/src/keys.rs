@@ -38,12 +38,14 @@ pub(crate) const RECORD: &str = "
             (region, id, at, issuer, subject, scopes, scope, ip, served_in, office, request_id, key, action, ids,
              before, after, location, event_ids)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+        RETURNING 1
     ), emitted AS (
         INSERT INTO platform.events
             (region, id, time, kind, subject, office, resource_version, request_id, data)
         SELECT $1, e.id, $3, e.kind, e.subject, e.office, e.resource_version, $11, e.data::JSONB
         FROM unnest($19::UUID[], $20::TEXT[], $21::TEXT[], $22::TEXT[], $23::INT8[], $24::TEXT[])
             AS e (id, kind, subject, office, resource_version, data)
+        RETURNING 1
     )
     INSERT INTO platform.idempotency_keys
         (region, id, issuer, subject, key, scope, method, path, fingerprint, office, request_id, served_in,
@@ -105,6 +107,7 @@ pub(crate) const RECORD_ROWS: &str = "
                before::JSONB, after::JSONB, location, string_to_array(event_ids, ',')
         FROM w
         ON CONFLICT (region, id) DO NOTHING
+        RETURNING 1
     ), emitted AS (
         INSERT INTO platform.events
             (region, id, time, kind, subject, office, resource_version, request_id, data)
@@ -112,6 +115,7 @@ pub(crate) const RECORD_ROWS: &str = "
         FROM unnest($23::TEXT[], $24::UUID[], $25::TEXT[], $26::TEXT[], $27::TEXT[], $28::INT8[], $29::TEXT[])
             AS e (region, id, kind, subject, office, resource_version, data)
         ON CONFLICT (region, id) DO NOTHING
+        RETURNING 1
     )
     INSERT INTO platform.idempotency_keys
         (region, id, issuer, subject, key, scope, method, path, fingerprint, office, request_id, served_in,

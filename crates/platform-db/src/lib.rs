@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod lateral;
+
 mod as_of;
 mod audit;
 mod clock;

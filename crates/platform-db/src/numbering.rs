@@ -5,12 +5,14 @@
 //! later numbers (hard case 21). Per resource the order holds: version 6 is written by a transaction that found version
 //! 5 committed, so nobody sees 6 and not 5; and its time is later, so 5 comes first among those that are seen together.
 //!
-//! The transaction is READ COMMITTED on purpose. Each of its statements sees what was committed before that statement
-//! began; with the lock taken by the statement before, this is all that is needed, on both engines alike. A
-//! SERIALIZABLE one would, on PostgreSQL, take its snapshot before it waits for the lock, and lock the end of the index
-//! that every write inserts into, so that sequencer and writers fail each other with 40001. (Where a CockroachDB
-//! cluster has READ COMMITTED switched off it runs SERIALIZABLE there, which waits instead and is right too.) For the
-//! same reason lock and look are two statements: one statement has one snapshot, from before its wait.
+//! On PostgreSQL the transaction is READ COMMITTED on purpose. Each of its statements sees what was committed before that
+//! statement began; with the lock taken by the statement before, this is all that is needed. A SERIALIZABLE one would
+//! take its snapshot before it waits for the lock, and lock the end of the index that every write inserts into, so that
+//! sequencer and writers fail each other with 40001. For the same reason lock and look are two statements: one statement
+//! has one snapshot, from before its wait.
+//!
+//! On CockroachDB it is SERIALIZABLE: whoever waits for the lock reads at a time behind the wait, or fails with 40001 and
+//! tries again. READ COMMITTED would guard the numbers, unique per region, by a mark in every other region's partition.
 //!
 //! A COMMIT without an answer needs no resolving: the next round begins with what the counter row says.
 
@@ -21,7 +23,10 @@ use kernel::{Call, RegionTag, Timestamp};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
-use crate::{Db, DbError, Session, engine::timeout_ms};
+use crate::{
+    Db, DbError, Session,
+    engine::{Engine, begin_write, timeout_ms},
+};
 
 /// Rows of one transaction: some 20 ms, so that nobody waits long for the counter row.
 pub(crate) const BATCH: usize = 500;
@@ -36,15 +41,15 @@ const MAKE_COUNTERS: &str = "
     ON CONFLICT (region) DO NOTHING";
 
 /// The event of each region that has waited longest for its number.
-const WAITING: &str = "
-    SELECT r.region, e.id
-    FROM unnest($1::TEXT[]) AS r (region)
-    CROSS JOIN LATERAL (
-        SELECT x.id FROM platform.events AS x
-        WHERE x.region = r.region AND x.seq IS NULL
-        ORDER BY x.time, x.resource_version, x.id
-        LIMIT 1
-    ) AS e";
+const WAITING: &str = concat!(
+    "SELECT r.region, e.id FROM unnest($1::TEXT[]) AS r (region)",
+    first_of_each!(
+        "x.id FROM platform.events AS x",
+        "x.region = r.region AND x.seq IS NULL ORDER BY x.time, x.resource_version, x.id LIMIT 1",
+        "x.region = r.region AND x.seq = 0 AND r.region IS NULL"
+    ),
+    " AS e"
+);
 
 const LOCK_COUNTER: &str =
     "SELECT seq, purged FROM platform.event_counters WHERE region = $1 FOR UPDATE";
@@ -113,7 +118,7 @@ impl Db {
         let regions = self.regions().to_vec();
         let mut session = self.worker_session(&call, self.primary()).await?;
         session.warm(MAKE_COUNTERS).await?;
-        let begin = begin(&call);
+        let begin = self.begin_work(&call);
         let (begun, made, committed) = join3(
             session.batch(&begin),
             session.execute(MAKE_COUNTERS, &[&regions]),
@@ -154,7 +159,7 @@ impl Db {
         )
         .await?;
         session.warm(ADVANCE).await?;
-        let (batch, begin) = (BATCH as i64, begin(call));
+        let (batch, begin) = (BATCH as i64, self.begin_work(call));
         let (begun, counter, waiting) = join3(
             session.batch(&begin),
             session.row(LOCK_COUNTER, &[region]),
@@ -213,7 +218,7 @@ impl Db {
         }
         session.warm(LOCK_COUNTER).await?;
         session.warm(OLDEST).await?;
-        let begin = begin(call);
+        let begin = self.begin_work(call);
         let (begun, counter, kept) = join3(
             session.batch(&begin),
             session.row(LOCK_COUNTER, &[region]),
@@ -248,7 +253,7 @@ impl Db {
         let purge = async {
             let mut session = self.worker_session(&call, region).await?;
             session.warm(DELETE_KEYS).await?;
-            let (batch, begin) = (BATCH as i64, begin(&call));
+            let (batch, begin) = (BATCH as i64, self.begin_work(&call));
             let (begun, deleted, committed) = join3(
                 session.batch(&begin),
                 session.execute(DELETE_KEYS, &[region, &now, &batch]),
@@ -272,6 +277,17 @@ impl Db {
         Ok(Session::leased(lease, call, self.is_remote(home)))
     }
 
+    /// The first words of the worker's transactions; see the module's head for the isolation level.
+    fn begin_work(&self, call: &Call) -> String {
+        match self.engine() {
+            Some(Engine::Cockroach) => begin_write(call.remaining(), None),
+            Some(Engine::Postgres) | None => format!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {}",
+                timeout_ms(call.remaining())
+            ),
+        }
+    }
+
     /// The fault that strikes this numbering, if one does: before COMMIT, or (`true`) behind it.
     #[cfg(feature = "testing")]
     fn break_on_purpose(&self) -> Result<bool, DbError> {
@@ -291,14 +307,6 @@ fn injected() -> DbError {
     DbError::Lost {
         source: std::sync::Arc::new(std::io::Error::other("injected")),
     }
-}
-
-/// The first words of the worker's transactions; see the module's head for the isolation level.
-fn begin(call: &Call) -> String {
-    format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {}",
-        timeout_ms(call.remaining())
-    )
 }
 
 async fn oldest(

@@ -81,14 +81,15 @@ const MISSING: &str = "
         (SELECT 1 FROM platform.search_entries AS s WHERE s.region = $1 AND s.kind = $2 AND s.id = i.id)";
 
 /// For each thing that may be seen, some of the entries that have every one of the terms.
-const WITH_TERMS: &str = "
-    SELECT e.kind, e.id, e.office, e.title, e.terms
-    FROM unnest($2::INT8[]) AS s (term)
-    CROSS JOIN LATERAL (
-        SELECT x.kind, x.id, x.office, x.title, x.terms
-        FROM platform.search_entries AS x
-        WHERE x.terms @> array_append($1::INT8[], s.term) AND x.region = ANY($4::TEXT[])
-        LIMIT $3) AS e";
+const WITH_TERMS: &str = concat!(
+    "SELECT e.kind, e.id, e.office, e.title, e.terms FROM unnest($2::INT8[]) AS s (term)",
+    first_of_each!(
+        "x.kind, x.id, x.office, x.title, x.terms FROM platform.search_entries AS x",
+        "x.terms @> array_append($1::INT8[], s.term) AND x.region = ANY($4::TEXT[]) LIMIT $3",
+        "x.region = ANY($4::TEXT[]) AND x.kind = '' AND x.id = '' AND s.term IS NULL"
+    ),
+    " AS e"
+);
 
 /// An inverted index is scanned by bitmap or not at all, and connections are told to do without bitmaps.
 const WITH_BITMAPS: &str = "SET LOCAL enable_bitmapscan = on";

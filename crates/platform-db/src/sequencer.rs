@@ -15,7 +15,7 @@ use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use crate::{Db, DbError, ReadSpec, Session, numbering::BATCH};
+use crate::{Db, DbError, ReadSpec, Session, numbering::BATCH, verdict::Verdict};
 
 /// Pause between two looks: one statement over an index that is empty in calm.
 const EVERY: Duration = Duration::from_millis(250);
@@ -111,6 +111,8 @@ impl Sequencer {
                             break;
                         }
                     }
+                    // Somebody read or wrote what it was about to: it is tried again at once.
+                    Err(error) if Verdict::of(&error) == Verdict::Conflict => {}
                     Err(error) => {
                         self.failed(Some(&region), &error);
                         break;

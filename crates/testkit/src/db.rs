@@ -15,7 +15,7 @@ use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::Host, error::SqlState};
 
-use crate::{Server, call::tag};
+use crate::{Server, call::tag, portable};
 
 /// The regions of tests; the first one is primary.
 const REGIONS: [&str; 3] = ["eu1", "us1", "ap1"];
@@ -236,6 +236,9 @@ impl TestDb {
             .prepare(sql)
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let mut faults = portable::faults(sql, &self.nullable().await);
+        faults.extend(portable::other_types(&statement));
+        assert!(faults.is_empty(), "{sql}: {faults:?}");
         let nulls = vec!["NULL"; statement.params().len()].join(", ");
         let arguments = if nulls.is_empty() {
             nulls
@@ -265,6 +268,25 @@ impl TestDb {
             }
         }
         plan
+    }
+
+    /// The columns that may be null.
+    async fn nullable(&self) -> portable::Nullable {
+        let rows = self
+            .query(
+                "SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns \
+                 WHERE is_nullable = 'YES' AND table_schema IN ('platform', 'accounting', 'warehouse', 'sales')",
+            )
+            .await;
+        let mut nullable = portable::Nullable::new();
+        for row in rows {
+            let [Some(table), Some(column)] = row.as_slice() else {
+                continue;
+            };
+            let columns = nullable.entry(table.clone()).or_default();
+            columns.insert(column.clone());
+        }
+        nullable
     }
 
     /// What `/metrics` would say of every `Db` made here.

@@ -8,6 +8,7 @@ pub mod app;
 mod call;
 pub mod db;
 mod placement;
+mod portable;
 pub mod proxy;
 mod region;
 pub mod server;

@@ -13,6 +13,7 @@ const INSERT: &str = "
         INSERT INTO accounting.periods (region, office, period, status, version, created_at, updated_at)
         SELECT $1, $2, m.period, 'open', 1, $4, $4 FROM unnest($6::TEXT[]) AS m (period)
         ON CONFLICT (region, office, period) DO NOTHING
+        RETURNING 1
     ), entry AS (
         INSERT INTO accounting.journal_entries
             (region, id, office, currency, effective_date, recorded_at, recorded_by, description,
@@ -23,6 +24,7 @@ const INSERT: &str = "
                     $14::TEXT[], $15::UUID[])
             AS e (id, effective_date, description, subject_type, subject_id, source_type, source_id, source_rule,
                   reverses)
+        RETURNING 1
     )
     INSERT INTO accounting.postings
         (region, id, entry, line, office, currency, period, effective_date, recorded_at, debit, credit,

@@ -84,15 +84,19 @@ macro_rules! select_entries {
 macro_rules! by_age {
     ($is_behind:literal, $direction:literal) => {
         concat!(
-            "(SELECT ", columns!("j"), " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) \
-              CROSS JOIN LATERAL (SELECT ", columns!("x"),
-            " FROM accounting.journal_entries AS x \
-              WHERE x.region = o.region AND x.office = o.office AND x.recorded_at >= $3 AND x.recorded_at <= $4 \
-                AND ($8::DATE IS NULL OR x.effective_date >= $8::DATE) \
-                AND ($9::DATE IS NULL OR x.effective_date <= $9::DATE) AND (x.recorded_at, x.id) ",
-            $is_behind,
-            " ($5, $6) ORDER BY x.recorded_at ", $direction, ", x.id ", $direction,
-            " LIMIT $7) AS j ORDER BY j.recorded_at ", $direction, ", j.id ", $direction, " LIMIT $7)"
+            "(SELECT ", columns!("j"), " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office)",
+            platform_db::first_of_each!(
+                concat!(columns!("x"), " FROM accounting.journal_entries AS x"),
+                concat!(
+                    "x.region = o.region AND x.office = o.office AND x.recorded_at >= $3 AND x.recorded_at <= $4 \
+                      AND ($8::DATE IS NULL OR x.effective_date >= $8::DATE) \
+                      AND ($9::DATE IS NULL OR x.effective_date <= $9::DATE) AND (x.recorded_at, x.id) ",
+                    $is_behind,
+                    " ($5, $6) ORDER BY x.recorded_at ", $direction, ", x.id ", $direction, " LIMIT $7"
+                ),
+                "x.region = o.region AND x.id = $6 AND o.region IS NULL"
+            ),
+            " AS j ORDER BY j.recorded_at ", $direction, ", j.id ", $direction, " LIMIT $7)"
         )
     };
 }

@@ -17,23 +17,35 @@ const INSERT: &str = "INSERT INTO accounting.periods \
 const UPDATE: &str = "UPDATE accounting.periods SET status = $4, reason = $5, version = $6, updated_at = $7 \
     WHERE region = $1 AND office = $2 AND period = $3";
 
+/// What a page takes of period `x`.
+macro_rules! taken {
+    () => {
+        "x.region, x.office, x.period, x.status, x.reason, x.version, x.created_at, x.updated_at \
+         FROM accounting.periods AS x"
+    };
+}
+
 /// A page: each office gives its first rows from one span of the index.
 macro_rules! page {
     ($is_behind:literal, $direction:literal) => {
         concat!(
             "SELECT m.region, m.office, m.period, m.status, m.reason, m.version, m.created_at, m.updated_at \
-             FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) \
-             CROSS JOIN LATERAL (SELECT x.region, x.office, x.period, x.status, x.reason, x.version, x.created_at, \
-                 x.updated_at \
-              FROM accounting.periods AS x \
-              WHERE x.region = o.region AND x.office = o.office AND x.created_at >= $3 AND x.created_at <= $4 \
-                AND ($9::TEXT IS NULL OR x.status = $9::TEXT) AND (x.created_at, x.period, x.office) ",
-            $is_behind,
-            " ($5, $6, $7) ORDER BY x.created_at ",
-            $direction,
-            ", x.period ",
-            $direction,
-            " LIMIT $8) AS m ORDER BY m.created_at ",
+             FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office)",
+            platform_db::first_of_each!(
+                taken!(),
+                concat!(
+                    "x.region = o.region AND x.office = o.office AND x.created_at >= $3 AND x.created_at <= $4 \
+                      AND ($9::TEXT IS NULL OR x.status = $9::TEXT) AND (x.created_at, x.period, x.office) ",
+                    $is_behind,
+                    " ($5, $6, $7) ORDER BY x.created_at ",
+                    $direction,
+                    ", x.period ",
+                    $direction,
+                    " LIMIT $8"
+                ),
+                "x.region = o.region AND x.office = o.office AND x.period = $6 AND o.region IS NULL"
+            ),
+            " AS m ORDER BY m.created_at ",
             $direction,
             ", m.period ",
             $direction,

@@ -31,25 +31,37 @@ macro_rules! select_customer {
     };
 }
 
+/// What a page takes of customer `x`.
+macro_rules! taken {
+    () => {
+        "x.region, x.id, x.office, x.name, x.email, x.phone, x.tax_id, x.status, x.version, x.created_at, x.updated_at \
+         FROM sales.customers AS x"
+    };
+}
+
 /// A page: each office gives its first rows of `$where` from one span of an index.
 macro_rules! page {
     ($where:literal, $is_behind:literal, $direction:literal) => {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) \
-              CROSS JOIN LATERAL (SELECT x.region, x.id, x.office, x.name, x.email, x.phone, x.tax_id, x.status, \
-                  x.version, x.created_at, x.updated_at \
-              FROM sales.customers AS x \
-              WHERE x.region = o.region AND x.office = o.office AND ($8::TEXT IS NULL OR x.status = $8::TEXT)",
-            $where,
-            " AND x.created_at >= $3 AND x.created_at <= $4 AND (x.created_at, x.id) ",
-            $is_behind,
-            " ($5, $6) ORDER BY x.created_at ",
-            $direction,
-            ", x.id ",
-            $direction,
-            " LIMIT $7) AS c ORDER BY c.created_at ",
+            " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office)",
+            platform_db::first_of_each!(
+                taken!(),
+                concat!(
+                    "x.region = o.region AND x.office = o.office AND ($8::TEXT IS NULL OR x.status = $8::TEXT)",
+                    $where,
+                    " AND x.created_at >= $3 AND x.created_at <= $4 AND (x.created_at, x.id) ",
+                    $is_behind,
+                    " ($5, $6) ORDER BY x.created_at ",
+                    $direction,
+                    ", x.id ",
+                    $direction,
+                    " LIMIT $7"
+                ),
+                "x.region = o.region AND x.id = $6 AND o.region IS NULL"
+            ),
+            " AS c ORDER BY c.created_at ",
             $direction,
             ", c.id ",
             $direction,

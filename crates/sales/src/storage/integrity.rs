@@ -26,18 +26,46 @@ macro_rules! of_offices {
 }
 
 /// What rows `d` (and `l`) say, one row for each thing it is about. What adds the same to both sides is left out early:
-/// most figures of most orders are nothing.
+/// most figures of most orders are nothing. The things are joined by name, so that no row needs a plan of its own.
 macro_rules! figures {
-    ($order:literal, $from:expr, $values:literal) => {
+    ($order:literal, $line:literal, $from:expr, [$first:tt $(, $other:tt)* $(,)?]) => {
         concat!(
-            "SELECT d.region, d.office, ",
+            "SELECT f.region, f.office, f.order_id, f.line, f.what, f.found, f.expected FROM (\
+             SELECT d.region, d.office, ",
             $order,
-            " AS order_id, v.what, v.found, v.expected",
+            " AS order_id, ",
+            $line,
+            " AS line, v.what, CASE v.what",
+            found!($first),
+            $(found!($other),)*
+            " END AS found, CASE v.what",
+            expected!($first),
+            $(expected!($other),)*
+            " END AS expected",
             $from,
-            "CROSS JOIN LATERAL (VALUES ",
-            $values,
-            ") AS v (what, found, expected) WHERE v.found <> v.expected"
+            "CROSS JOIN (VALUES ",
+            named!($first),
+            $(", ", named!($other),)*
+            ") AS v (what)) AS f WHERE f.found <> f.expected"
         )
+    };
+}
+
+macro_rules! named {
+    (($what:literal, $found:literal, $expected:literal)) => {
+        concat!("('", $what, "')")
+    };
+}
+
+macro_rules! found {
+    (($what:literal, $found:literal, $expected:literal)) => {
+        concat!(" WHEN '", $what, "' THEN ", $found)
+    };
+}
+
+macro_rules! expected {
+    (($what:literal, $found:literal, $expected:literal)) => {
+        concat!(" WHEN '", $what, "' THEN ", $expected)
     };
 }
 
@@ -47,75 +75,162 @@ const ORDERS: &str = concat!(
          sum(x.expected)::TEXT AS expected, count(*) OVER () AS faults FROM (",
     figures!(
         "d.id",
+        "NULL::UUID",
         of_offices!("orders"),
-        "('subtotal_minor', d.subtotal_minor::NUMERIC, 0::NUMERIC), ('tax_minor', d.tax_minor::NUMERIC, 0::NUMERIC), \
-         ('invoiced_minor', d.invoiced_minor::NUMERIC, 0::NUMERIC), \
-         ('credited_minor', d.credited_minor::NUMERIC, 0::NUMERIC), \
-         ('paid_minor', d.paid_minor::NUMERIC, 0::NUMERIC), \
-         ('refunded_minor', d.refunded_minor::NUMERIC, 0::NUMERIC), \
-         ('receivable_minor', d.receivable_minor::NUMERIC, 0::NUMERIC), \
-         ('deposit_minor', d.deposit_minor::NUMERIC, 0::NUMERIC)"
+        [
+            ("subtotal_minor", "d.subtotal_minor::NUMERIC", "0::NUMERIC"),
+            ("tax_minor", "d.tax_minor::NUMERIC", "0::NUMERIC"),
+            ("invoiced_minor", "d.invoiced_minor::NUMERIC", "0::NUMERIC"),
+            ("credited_minor", "d.credited_minor::NUMERIC", "0::NUMERIC"),
+            ("paid_minor", "d.paid_minor::NUMERIC", "0::NUMERIC"),
+            ("refunded_minor", "d.refunded_minor::NUMERIC", "0::NUMERIC"),
+            (
+                "receivable_minor",
+                "d.receivable_minor::NUMERIC",
+                "0::NUMERIC"
+            ),
+            ("deposit_minor", "d.deposit_minor::NUMERIC", "0::NUMERIC"),
+        ]
     ),
     " UNION ALL ",
     figures!(
         "d.id",
+        "NULL::UUID",
         concat!(
             of_offices!("orders"),
             "JOIN sales.order_lines AS l ON l.region = d.region AND l.order_id = d.id "
         ),
-        "('subtotal_minor', 0::NUMERIC, l.quantity::NUMERIC * l.unit_price_minor), \
-         ('tax_minor', 0::NUMERIC, \
-             floor((l.quantity::NUMERIC * l.unit_price_minor * l.tax_rate_bp + 5000) / 10000))"
+        [
+            (
+                "subtotal_minor",
+                "0::NUMERIC",
+                "l.quantity::NUMERIC * l.unit_price_minor"
+            ),
+            (
+                "tax_minor",
+                "0::NUMERIC",
+                "floor((l.quantity::NUMERIC * l.unit_price_minor * l.tax_rate_bp + 5000) / 10000)"
+            ),
+        ]
     ),
     " UNION ALL ",
     figures!(
         "d.order_id",
+        "NULL::UUID",
         of_offices!("shipments"),
-        "('invoiced_minor', 0::NUMERIC, d.net_minor::NUMERIC + d.tax_minor), \
-         ('receivable_minor', 0::NUMERIC, d.net_minor::NUMERIC + d.tax_minor - d.deposit_minor), \
-         ('deposit_minor', 0::NUMERIC, -d.deposit_minor::NUMERIC), \
-         ('shipments.amount_minor', d.net_minor::NUMERIC + d.tax_minor, 0::NUMERIC), \
-         ('shipments.cost_minor', d.cost_minor::NUMERIC, 0::NUMERIC)"
+        [
+            (
+                "invoiced_minor",
+                "0::NUMERIC",
+                "d.net_minor::NUMERIC + d.tax_minor"
+            ),
+            (
+                "receivable_minor",
+                "0::NUMERIC",
+                "d.net_minor::NUMERIC + d.tax_minor - d.deposit_minor"
+            ),
+            ("deposit_minor", "0::NUMERIC", "-d.deposit_minor::NUMERIC"),
+            (
+                "shipments.amount_minor",
+                "d.net_minor::NUMERIC + d.tax_minor",
+                "0::NUMERIC"
+            ),
+            (
+                "shipments.cost_minor",
+                "d.cost_minor::NUMERIC",
+                "0::NUMERIC"
+            ),
+        ]
     ),
     " UNION ALL ",
     figures!(
         "d.order_id",
+        "NULL::UUID",
         concat!(
             of_offices!("shipments"),
             "JOIN sales.shipment_lines AS l ON l.region = d.region AND l.shipment = d.id "
         ),
-        "('shipments.amount_minor', 0::NUMERIC, l.net_minor::NUMERIC + l.tax_minor), \
-         ('shipments.cost_minor', 0::NUMERIC, l.cost_minor::NUMERIC)"
+        [
+            (
+                "shipments.amount_minor",
+                "0::NUMERIC",
+                "l.net_minor::NUMERIC + l.tax_minor"
+            ),
+            (
+                "shipments.cost_minor",
+                "0::NUMERIC",
+                "l.cost_minor::NUMERIC"
+            ),
+        ]
     ),
     " UNION ALL ",
     figures!(
         "d.order_id",
+        "NULL::UUID",
         of_offices!("returns"),
-        "('credited_minor', 0::NUMERIC, d.net_minor::NUMERIC + d.tax_minor), \
-         ('receivable_minor', 0::NUMERIC, -d.net_minor::NUMERIC - d.tax_minor), \
-         ('returns.amount_minor', d.net_minor::NUMERIC + d.tax_minor, 0::NUMERIC), \
-         ('returns.cost_minor', d.cost_minor::NUMERIC, 0::NUMERIC)"
+        [
+            (
+                "credited_minor",
+                "0::NUMERIC",
+                "d.net_minor::NUMERIC + d.tax_minor"
+            ),
+            (
+                "receivable_minor",
+                "0::NUMERIC",
+                "-d.net_minor::NUMERIC - d.tax_minor"
+            ),
+            (
+                "returns.amount_minor",
+                "d.net_minor::NUMERIC + d.tax_minor",
+                "0::NUMERIC"
+            ),
+            ("returns.cost_minor", "d.cost_minor::NUMERIC", "0::NUMERIC"),
+        ]
     ),
     " UNION ALL ",
     figures!(
         "d.order_id",
+        "NULL::UUID",
         concat!(
             of_offices!("returns"),
             "JOIN sales.return_lines AS l ON l.region = d.region AND l.return_id = d.id "
         ),
-        "('returns.amount_minor', 0::NUMERIC, l.net_minor::NUMERIC + l.tax_minor), \
-         ('returns.cost_minor', 0::NUMERIC, l.cost_minor::NUMERIC)"
+        [
+            (
+                "returns.amount_minor",
+                "0::NUMERIC",
+                "l.net_minor::NUMERIC + l.tax_minor"
+            ),
+            ("returns.cost_minor", "0::NUMERIC", "l.cost_minor::NUMERIC"),
+        ]
     ),
     " UNION ALL ",
     figures!(
         "d.order_id",
+        "NULL::UUID",
         of_offices!("payments"),
-        "(CASE WHEN d.kind = 'refund' THEN 'refunded_minor' ELSE 'paid_minor' END, 0::NUMERIC, \
-             d.amount_minor::NUMERIC), \
-         ('receivable_minor', 0::NUMERIC, \
-             CASE WHEN d.kind = 'refund' THEN d.receivable_minor ELSE -d.receivable_minor END::NUMERIC), \
-         ('deposit_minor', 0::NUMERIC, \
-             CASE WHEN d.kind = 'refund' THEN -d.deposit_minor ELSE d.deposit_minor END::NUMERIC)"
+        [
+            (
+                "paid_minor",
+                "0::NUMERIC",
+                "CASE WHEN d.kind = 'refund' THEN 0 ELSE d.amount_minor END::NUMERIC"
+            ),
+            (
+                "refunded_minor",
+                "0::NUMERIC",
+                "CASE WHEN d.kind = 'refund' THEN d.amount_minor ELSE 0 END::NUMERIC"
+            ),
+            (
+                "receivable_minor",
+                "0::NUMERIC",
+                "CASE WHEN d.kind = 'refund' THEN d.receivable_minor ELSE -d.receivable_minor END::NUMERIC"
+            ),
+            (
+                "deposit_minor",
+                "0::NUMERIC",
+                "CASE WHEN d.kind = 'refund' THEN -d.deposit_minor ELSE d.deposit_minor END::NUMERIC"
+            ),
+        ]
     ),
     ") AS x GROUP BY x.region, x.office, x.order_id, x.what HAVING sum(x.found) <> sum(x.expected) \
      ORDER BY x.region, x.order_id, x.what LIMIT $3"
@@ -124,27 +239,58 @@ const ORDERS: &str = concat!(
 /// What lines say was shipped and returned against the documents, and how much that may be at most.
 const LINES: &str = concat!(
     "SELECT x.region, x.office, x.order_id, x.line, x.what, sum(x.found)::TEXT AS found, \
-         sum(x.expected)::TEXT AS expected, count(*) OVER () AS faults FROM (\
-     SELECT d.region, d.office, d.id AS order_id, l.id AS line, v.what, v.found, v.expected",
-    of_offices!("orders"),
-    "JOIN sales.order_lines AS l ON l.region = d.region AND l.order_id = d.id \
-     CROSS JOIN LATERAL (VALUES ('shipped', l.shipped, 0::INT8), ('returned', l.returned, 0::INT8), \
-         ('cost_minor', l.cost_minor, 0::INT8), ('cost_returned_minor', l.cost_returned_minor, 0::INT8), \
-         ('shipped + cancelled', greatest(l.shipped + l.cancelled, l.quantity), l.quantity), \
-         ('returned of shipped', greatest(l.returned, l.shipped), l.shipped)) AS v (what, found, expected) \
-     WHERE v.found <> v.expected \
-     UNION ALL \
-     SELECT d.region, d.office, d.order_id, l.line, v.what, 0::INT8 AS found, v.expected",
-    of_offices!("shipments"),
-    "JOIN sales.shipment_lines AS l ON l.region = d.region AND l.shipment = d.id \
-     CROSS JOIN LATERAL (VALUES ('shipped', l.quantity), ('cost_minor', l.cost_minor)) AS v (what, expected) \
-     WHERE v.expected <> 0 \
-     UNION ALL \
-     SELECT d.region, d.office, d.order_id, l.line, v.what, 0::INT8 AS found, v.expected",
-    of_offices!("returns"),
-    "JOIN sales.return_lines AS l ON l.region = d.region AND l.return_id = d.id \
-     CROSS JOIN LATERAL (VALUES ('returned', l.quantity), ('cost_returned_minor', l.cost_minor)) AS v (what, expected) \
-     WHERE v.expected <> 0) AS x GROUP BY x.region, x.office, x.order_id, x.line, x.what HAVING sum(x.found) <> sum(x.expected) \
+         sum(x.expected)::TEXT AS expected, count(*) OVER () AS faults FROM (",
+    figures!(
+        "d.id",
+        "l.id",
+        concat!(
+            of_offices!("orders"),
+            "JOIN sales.order_lines AS l ON l.region = d.region AND l.order_id = d.id "
+        ),
+        [
+            ("shipped", "l.shipped", "0::INT8"),
+            ("returned", "l.returned", "0::INT8"),
+            ("cost_minor", "l.cost_minor", "0::INT8"),
+            ("cost_returned_minor", "l.cost_returned_minor", "0::INT8"),
+            (
+                "shipped + cancelled",
+                "greatest(l.shipped + l.cancelled, l.quantity)",
+                "l.quantity"
+            ),
+            (
+                "returned of shipped",
+                "greatest(l.returned, l.shipped)",
+                "l.shipped"
+            ),
+        ]
+    ),
+    " UNION ALL ",
+    figures!(
+        "d.order_id",
+        "l.line",
+        concat!(
+            of_offices!("shipments"),
+            "JOIN sales.shipment_lines AS l ON l.region = d.region AND l.shipment = d.id "
+        ),
+        [
+            ("shipped", "0::INT8", "l.quantity"),
+            ("cost_minor", "0::INT8", "l.cost_minor"),
+        ]
+    ),
+    " UNION ALL ",
+    figures!(
+        "d.order_id",
+        "l.line",
+        concat!(
+            of_offices!("returns"),
+            "JOIN sales.return_lines AS l ON l.region = d.region AND l.return_id = d.id "
+        ),
+        [
+            ("returned", "0::INT8", "l.quantity"),
+            ("cost_returned_minor", "0::INT8", "l.cost_minor"),
+        ]
+    ),
+    ") AS x GROUP BY x.region, x.office, x.order_id, x.line, x.what HAVING sum(x.found) <> sum(x.expected) \
      ORDER BY x.region, x.order_id, x.line, x.what LIMIT $3"
 );
 

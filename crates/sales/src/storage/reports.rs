@@ -68,7 +68,7 @@ const OWING: &str = concat!(
              AS since",
     offices!(),
     "JOIN sales.orders AS x ON x.region = o.region AND x.office = o.office \
-     WHERE x.receivable_minor <> 0 ORDER BY x.office, since, x.id"
+     WHERE x.receivable_minor <> 0 ORDER BY x.office, since NULLS LAST, x.id"
 );
 
 /// Documents `d` of a table as far as they had been recorded at `$3`.
@@ -104,7 +104,7 @@ const OWING_AT: &str = concat!(
          NULL::DATE AS since",
     recorded!("payments"),
     ") AS z GROUP BY z.region, z.order_id HAVING sum(z.opened) <> 0) AS y \
-     JOIN sales.orders AS x ON x.region = y.region AND x.id = y.order_id ORDER BY x.office, y.since, x.id"
+     JOIN sales.orders AS x ON x.region = y.region AND x.id = y.order_id ORDER BY x.office, y.since NULLS LAST, x.id"
 );
 
 const OPEN_ORDERS: &str = "SELECT count(*) AS orders FROM sales.orders \

@@ -43,7 +43,7 @@ const LINES: &str = "SELECT r.region, r.return_id, r.line, r.item, l.sku, r.quan
 /// sent together the second may be first, where one has to be prepared.
 const INSERT: &str = "WITH goods AS (INSERT INTO sales.returns (region, id, office, order_id, currency, net_minor, tax_minor, \
         cost_minor, journal_entries, effective_date, created_at, created_by) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING 1) \
     INSERT INTO sales.return_lines (region, return_id, position, line, item, quantity, \
         disposition, reason, net_minor, tax_minor, cost_minor, movement) \
     SELECT $1::TEXT, $2::UUID, n.position, n.line, n.item, n.quantity, n.disposition, n.reason, n.net_minor, \

@@ -40,7 +40,7 @@ const LINES: &str = "SELECT s.region, s.shipment, s.line, s.item, l.sku, s.quant
 /// sent together the second may be first, where one has to be prepared.
 const INSERT: &str = "WITH goods AS (INSERT INTO sales.shipments (region, id, office, order_id, currency, carrier, tracking, \
         net_minor, tax_minor, cost_minor, deposit_minor, journal_entries, effective_date, created_at, created_by) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING 1) \
     INSERT INTO sales.shipment_lines (region, shipment, line, item, quantity, net_minor, \
         tax_minor, cost_minor, movement) \
     SELECT $1::TEXT, $2::UUID, n.line, n.item, n.quantity, n.net_minor, n.tax_minor, n.cost_minor, n.movement \

@@ -19,26 +19,38 @@ macro_rules! columns {
     };
 }
 
+/// What a page takes of level `s`.
+macro_rules! taken {
+    () => {
+        "s.region, s.id, s.office, s.location, s.item, s.currency, s.on_hand, s.reserved, s.incoming, s.value_minor, \
+         s.version, s.created_at, s.updated_at FROM warehouse.stock_levels AS s"
+    };
+}
+
 /// The rows of a page as `l`: each office gives its first rows of `$where` from one span of an index.
 macro_rules! rows {
     ($where:literal, $is_behind:literal, $direction:literal) => {
         concat!(
             "(SELECT x.region, x.id, x.office, x.location, x.item, x.currency, x.on_hand, x.reserved, x.incoming, \
                 x.value_minor, x.version, x.created_at, x.updated_at \
-              FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) \
-              CROSS JOIN LATERAL (SELECT s.region, s.id, s.office, s.location, s.item, s.currency, s.on_hand, \
-                  s.reserved, s.incoming, s.value_minor, s.version, s.created_at, s.updated_at \
-              FROM warehouse.stock_levels AS s \
-              WHERE s.region = o.region AND s.office = o.office",
-            $where,
-            " AND ($8::TEXT IS NULL OR s.location = $8::TEXT) AND s.created_at >= $3 AND s.created_at <= $4 \
-              AND (s.created_at, s.id) ",
-            $is_behind,
-            " ($5, $6) ORDER BY s.created_at ",
-            $direction,
-            ", s.id ",
-            $direction,
-            " LIMIT $7) AS x ORDER BY x.created_at ",
+              FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office)",
+            platform_db::first_of_each!(
+                taken!(),
+                concat!(
+                    "s.region = o.region AND s.office = o.office",
+                    $where,
+                    " AND ($8::TEXT IS NULL OR s.location = $8::TEXT) AND s.created_at >= $3 AND s.created_at <= $4 \
+                      AND (s.created_at, s.id) ",
+                    $is_behind,
+                    " ($5, $6) ORDER BY s.created_at ",
+                    $direction,
+                    ", s.id ",
+                    $direction,
+                    " LIMIT $7"
+                ),
+                "s.region = o.region AND s.id = $6 AND o.region IS NULL"
+            ),
+            " AS x ORDER BY x.created_at ",
             $direction,
             ", x.id ",
             $direction,

@@ -21,6 +21,14 @@ macro_rules! columns {
     };
 }
 
+/// What a page takes of movement `x`.
+macro_rules! taken {
+    () => {
+        "x.region, x.id, x.office, x.location, x.item, x.currency, x.delta, x.value_delta_minor, x.kind, x.reason, \
+         x.reference, x.journal_entry, x.recorded_at, x.recorded_by FROM warehouse.stock_movements AS x"
+    };
+}
+
 /// A page: `$from` yields places, each of which gives its first rows of `$where` from one span of an index.
 macro_rules! page {
     ($from:literal, $where:literal, $is_behind:literal, $direction:literal) => {
@@ -29,20 +37,23 @@ macro_rules! page {
             columns!(),
             " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) ",
             $from,
-            " CROSS JOIN LATERAL (SELECT x.region, x.id, x.office, x.location, x.item, x.currency, x.delta, \
-                  x.value_delta_minor, x.kind, x.reason, x.reference, x.journal_entry, x.recorded_at, x.recorded_by \
-              FROM warehouse.stock_movements AS x \
-              WHERE ",
-            $where,
-            " AND ($8::TEXT IS NULL OR x.location = $8::TEXT) AND ($9::TEXT IS NULL OR x.kind = $9::TEXT) \
-              AND ($10::UUID IS NULL OR x.item = $10::UUID) AND ($11::TEXT IS NULL OR x.reference = $11::TEXT) \
-              AND x.recorded_at >= $3 AND x.recorded_at <= $4 AND (x.recorded_at, x.id) ",
-            $is_behind,
-            " ($5, $6) ORDER BY x.recorded_at ",
-            $direction,
-            ", x.id ",
-            $direction,
-            " LIMIT $7) AS m JOIN warehouse.items AS i ON i.id = m.item ORDER BY m.recorded_at ",
+            platform_db::first_of_each!(
+                taken!(),
+                concat!(
+                    $where,
+                    " AND ($8::TEXT IS NULL OR x.location = $8::TEXT) AND ($9::TEXT IS NULL OR x.kind = $9::TEXT) \
+                      AND ($10::UUID IS NULL OR x.item = $10::UUID) AND ($11::TEXT IS NULL OR x.reference = $11::TEXT) \
+                      AND x.recorded_at >= $3 AND x.recorded_at <= $4 AND (x.recorded_at, x.id) ",
+                    $is_behind,
+                    " ($5, $6) ORDER BY x.recorded_at ",
+                    $direction,
+                    ", x.id ",
+                    $direction,
+                    " LIMIT $7"
+                ),
+                "x.region = o.region AND x.id = $6 AND o.region IS NULL"
+            ),
+            " AS m JOIN warehouse.items AS i ON i.id = m.item ORDER BY m.recorded_at ",
             $direction,
             ", m.id ",
             $direction,
@@ -54,7 +65,7 @@ macro_rules! page {
 macro_rules! of_item {
     ($is_behind:literal, $direction:literal) => {
         page!(
-            "JOIN warehouse.stock_levels AS l ON l.region = o.region AND l.office = o.office AND l.item = $10",
+            "JOIN warehouse.stock_levels AS l ON l.region = o.region AND l.office = o.office AND l.item = $10::UUID",
             "x.region = l.region AND x.location = l.location AND x.item = l.item",
             $is_behind,
             $direction
@@ -66,7 +77,7 @@ macro_rules! of_reference {
     ($is_behind:literal, $direction:literal) => {
         page!(
             "",
-            "x.region = o.region AND x.office = o.office AND x.reference = $11",
+            "x.region = o.region AND x.office = o.office AND x.reference = $11::TEXT",
             $is_behind,
             $direction
         )
@@ -101,7 +112,7 @@ const PAGE_REFERENCE_ASC: &str = of_reference!(">", "ASC");
 const INSERT: &str = concat!(
     "WITH level AS (",
     upsert_levels!(),
-    ") INSERT INTO warehouse.stock_movements \
+    " RETURNING 1) INSERT INTO warehouse.stock_movements \
     (region, id, office, location, item, currency, delta, value_delta_minor, kind, reason, reference, journal_entry, \
      recorded_at, recorded_by) \
     SELECT $1::TEXT, n.id, $2::TEXT, n.location, n.item, $3::TEXT, n.delta, n.value_delta_minor, n.kind, n.reason, \

@@ -31,6 +31,14 @@ macro_rules! select_reservation {
     };
 }
 
+/// What a page takes of reservation `x`.
+macro_rules! taken {
+    () => {
+        "x.region, x.id, x.office, x.location, x.item, x.quantity, x.order_line, x.status, x.expires_at, x.version, \
+         x.created_at, x.updated_at FROM warehouse.reservations AS x"
+    };
+}
+
 /// A page: `$from` yields places, each of which gives its first rows of `$where` from one span of an index.
 macro_rules! page {
     ($from:expr, $where:expr, $is_behind:literal, $direction:literal) => {
@@ -39,19 +47,22 @@ macro_rules! page {
             columns!(),
             " FROM unnest($1::TEXT[], $2::TEXT[]) AS o (region, office) ",
             $from,
-            " CROSS JOIN LATERAL (SELECT x.region, x.id, x.office, x.location, x.item, x.quantity, x.order_line, \
-                  x.status, x.expires_at, x.version, x.created_at, x.updated_at \
-              FROM warehouse.reservations AS x \
-              WHERE ",
-            $where,
-            " AND ($8::TEXT IS NULL OR x.location = $8::TEXT) AND x.created_at >= $3 AND x.created_at <= $4 \
-              AND (x.created_at, x.id) ",
-            $is_behind,
-            " ($5, $6) ORDER BY x.created_at ",
-            $direction,
-            ", x.id ",
-            $direction,
-            " LIMIT $7) AS r JOIN warehouse.items AS i ON i.id = r.item ORDER BY r.created_at ",
+            platform_db::first_of_each!(
+                taken!(),
+                concat!(
+                    $where,
+                    " AND ($8::TEXT IS NULL OR x.location = $8::TEXT) AND x.created_at >= $3 AND x.created_at <= $4 \
+                      AND (x.created_at, x.id) ",
+                    $is_behind,
+                    " ($5, $6) ORDER BY x.created_at ",
+                    $direction,
+                    ", x.id ",
+                    $direction,
+                    " LIMIT $7"
+                ),
+                "x.region = o.region AND x.id = $6 AND o.region IS NULL"
+            ),
+            " AS r JOIN warehouse.items AS i ON i.id = r.item ORDER BY r.created_at ",
             $direction,
             ", r.id ",
             $direction,
@@ -148,7 +159,7 @@ const DUE: &str = "SELECT office, location, item, id, expires_at FROM warehouse.
     WHERE region = $1 AND status = 'active' AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3";
 const IN_THE_WAY: &str = select_reservation!(
     "r.region = $1 AND r.location = $2 AND r.item = $3 AND r.status = 'active' \
-     ORDER BY r.expires_at, r.id LIMIT $4"
+     ORDER BY r.expires_at NULLS LAST, r.id LIMIT $4"
 );
 
 #[cfg(test)]

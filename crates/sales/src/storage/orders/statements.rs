@@ -25,23 +25,29 @@ macro_rules! page {
             order_columns!(),
             ", ",
             line_columns!(),
-            " FROM (SELECT f.region, f.id FROM unnest($1::TEXT[], $2::TEXT[]) AS w (region, office) \
-              CROSS JOIN LATERAL (SELECT x.region, x.id, x.created_at FROM sales.orders AS x \
-              WHERE x.region = w.region AND x.office = w.office AND ",
-            $span,
-            " AND ($8::TEXT IS NULL OR $8::TEXT = CASE WHEN x.status = 'draft' AND x.expires_at <= $9 \
-                 THEN 'expired' ELSE x.status END) \
-              AND ($10::UUID IS NULL OR x.customer = $10::UUID) AND ($11::TEXT IS NULL OR x.reference = $11::TEXT) \
-              AND (($12::UUID IS NULL AND $13::TEXT IS NULL) OR EXISTS (SELECT 1 FROM sales.order_lines AS y \
-                 WHERE y.region = x.region AND y.order_id = x.id AND ($12::UUID IS NULL OR y.item = $12::UUID) \
-                 AND ($13::TEXT IS NULL OR y.location = $13::TEXT))) \
-              AND x.created_at >= $3 AND x.created_at <= $4 AND (x.created_at, x.id) ",
-            $is_behind,
-            " ($5, $6) ORDER BY x.created_at ",
-            $direction,
-            ", x.id ",
-            $direction,
-            " LIMIT $7) AS f ORDER BY f.created_at ",
+            " FROM (SELECT f.region, f.id FROM unnest($1::TEXT[], $2::TEXT[]) AS w (region, office)",
+            platform_db::first_of_each!(
+                "x.region, x.id, x.created_at FROM sales.orders AS x",
+                concat!(
+                    "x.region = w.region AND x.office = w.office AND ",
+                    $span,
+                    " AND ($8::TEXT IS NULL OR $8::TEXT = CASE WHEN x.status = 'draft' AND x.expires_at <= $9 \
+                         THEN 'expired' ELSE x.status END) \
+                      AND ($10::UUID IS NULL OR x.customer = $10::UUID) AND ($11::TEXT IS NULL OR x.reference = $11::TEXT) \
+                      AND (($12::UUID IS NULL AND $13::TEXT IS NULL) OR EXISTS (SELECT 1 FROM sales.order_lines AS y \
+                         WHERE y.region = x.region AND y.order_id = x.id AND ($12::UUID IS NULL OR y.item = $12::UUID) \
+                         AND ($13::TEXT IS NULL OR y.location = $13::TEXT))) \
+                      AND x.created_at >= $3 AND x.created_at <= $4 AND (x.created_at, x.id) ",
+                    $is_behind,
+                    " ($5, $6) ORDER BY x.created_at ",
+                    $direction,
+                    ", x.id ",
+                    $direction,
+                    " LIMIT $7"
+                ),
+                "x.region = w.region AND x.id = $6 AND w.region IS NULL"
+            ),
+            " AS f ORDER BY f.created_at ",
             $direction,
             ", f.id ",
             $direction,
@@ -108,7 +114,7 @@ pub(super) const INSERT: &str = concat!(
     FROM unnest($2::UUID[], $3::TEXT[], $4::UUID[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::TEXT[], $9::INT8[], \
         $10::INT8[], $11::INT8[], $12::TIMESTAMPTZ[], $13::INT8[], $14::TIMESTAMPTZ[]) \
         AS n (id, office, customer, currency, status, reference, notes, subtotal_minor, tax_minor, hold_seconds, \
-              expires_at, version, created_at)) \
+              expires_at, version, created_at) RETURNING 1) \
     ",
     insert_lines!(
         "$15::UUID[], $16::UUID[], $17::INT8[], $18::UUID[], $19::TEXT[], $20::TEXT[], $21::TEXT[], $22::INT8[], \
@@ -131,7 +137,7 @@ pub(super) const UPDATE_LINES: &str = "WITH cancelled AS (\
         SELECT l.region, l.order_id, $8, l.id, n.cancelled - l.cancelled \
         FROM unnest($2::UUID[], $5::INT8[]) AS n (id, cancelled) \
         JOIN sales.order_lines AS l ON l.region = $1 AND l.id = n.id \
-        WHERE n.cancelled > l.cancelled) \
+        WHERE n.cancelled > l.cancelled RETURNING 1) \
     UPDATE sales.order_lines AS l SET shipped = n.shipped, returned = n.returned, \
         cancelled = n.cancelled, cost_minor = n.cost_minor, cost_returned_minor = n.cost_returned_minor \
     FROM unnest($2::UUID[], $3::INT8[], $4::INT8[], $5::INT8[], $6::INT8[], $7::INT8[]) \
