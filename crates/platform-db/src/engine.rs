@@ -23,6 +23,9 @@ pub(crate) enum Purpose {
 /// Asks which engine it is.
 pub(crate) const VERSION: &str = "SELECT version()";
 
+/// Asks a node of CockroachDB where it is. An error, where nobody told it.
+pub(crate) const GATEWAY_REGION: &str = "SELECT gateway_region()";
+
 impl Engine {
     /// From the answer to [`VERSION`].
     pub(crate) fn from_version(version: &str) -> Self {

@@ -36,6 +36,14 @@ pub enum DbError {
         #[source]
         source: Source,
     },
+    /// The database lets nobody in who says what we say: the user, the password, the certificate or the database's name
+    /// is wrong. Trying again, or elsewhere, would not help.
+    #[error("the database refuses who or what we ask for")]
+    Denied {
+        /// What it said.
+        #[source]
+        source: Source,
+    },
     /// No answer by the deadline.
     #[error("the database did not answer in time")]
     Timeout,
@@ -74,6 +82,7 @@ impl DbError {
             Self::Sql { code, .. } => Some(code),
             Self::Lost { .. }
             | Self::Connect { .. }
+            | Self::Denied { .. }
             | Self::Timeout
             | Self::Decode { .. }
             | Self::NoRow
@@ -92,6 +101,7 @@ impl DbError {
             }
             Self::Lost { .. }
             | Self::Connect { .. }
+            | Self::Denied { .. }
             | Self::Timeout
             | Self::Decode { .. }
             | Self::NoRow
@@ -108,6 +118,7 @@ impl DbError {
             Self::Sql { constraint, .. } => constraint.as_deref(),
             Self::Lost { .. }
             | Self::Connect { .. }
+            | Self::Denied { .. }
             | Self::Timeout
             | Self::Decode { .. }
             | Self::NoRow

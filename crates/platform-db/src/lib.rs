@@ -7,6 +7,7 @@ mod as_of;
 mod audit;
 mod clock;
 mod config;
+mod connection;
 mod db;
 mod directory;
 pub mod effects;
@@ -15,6 +16,7 @@ mod error;
 #[cfg(feature = "testing")]
 mod faults;
 mod feed;
+mod hosts;
 mod keys;
 mod metrics;
 mod migrate;
@@ -30,7 +32,9 @@ mod search;
 mod sequencer;
 mod session;
 mod snapshot;
+mod tls;
 mod txn;
+mod url;
 mod verdict;
 mod watch;
 mod worker;
@@ -39,6 +43,7 @@ mod write;
 pub use as_of::AsOf;
 pub use audit::{AuditFilter, AuditRow};
 pub use config::DbConfig;
+pub use connection::Connection;
 pub use db::Db;
 pub use directory::Directory;
 pub use error::{DbError, Never, Refusal, SchemaError, TxError};
@@ -51,6 +56,7 @@ pub use migrate::{
     AppliedMigration, MigrateError, MigrateReport, Migrations, analyze, migrate, migrations,
 };
 pub use placement::Placement;
+pub use pool::{Object, Pool, connect, pool};
 pub use read::ReadSpec;
 pub use read_over::{Homed, ReadOver};
 pub use receipt::{Receipt, ReceiptStatus};
@@ -62,6 +68,7 @@ pub use session::{Row, Session};
 pub use snapshot::Snapshot;
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
+pub use url::DatabaseUrl;
 pub use write::{OpenRows, RowWrite, RowsDone};
 
 /// Every statement of this crate, for the test that prepares and explains them all.

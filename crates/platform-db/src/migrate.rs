@@ -10,18 +10,17 @@ mod rights;
 mod schema;
 mod statistics;
 
-use std::{error::Error, fmt, str::FromStr as _, sync::Arc};
+use std::{error::Error, fmt};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use kernel::CurrencyCode;
 use refinery_core::{Migration, Runner};
-use tokio_postgres::NoTls;
 
 pub use self::statistics::analyze;
 
 use crate::{
     DbError, Placement,
     placement::PlanError,
+    pool::{self, Object, Pool},
     verdict::Verdict,
     write::{RECONNECT_PAUSE_MS, pause},
 };
@@ -296,14 +295,12 @@ impl Job<'_> {
             let files = system.parsed()?;
             let mut runner = Runner::new(&files);
             runner.set_migration_table_name(system.history());
-            let done =
-                runner
-                    .run_async(&mut **worker)
-                    .await
-                    .map_err(|source| MigrateError::Refinery {
-                        system: system.system,
-                        source: Box::new(source),
-                    })?;
+            let done = runner.run_async(&mut ***worker).await.map_err(|source| {
+                MigrateError::Refinery {
+                    system: system.system,
+                    source: Box::new(source),
+                }
+            })?;
             report.unchanged += files.len() - done.applied_migrations().len();
             for applied in done.applied_migrations() {
                 let name = applied.to_string();
@@ -378,30 +375,21 @@ async fn until_alone(client: &Object, sql: &str) -> Result<(), MigrateError> {
 }
 
 pub(crate) async fn connect(pool: &Pool) -> Result<Object, DbError> {
-    pool.get().await.map_err(|error| DbError::Connect {
-        source: Arc::new(error),
-    })
+    pool::get(pool, None).await
 }
 
 /// Two connections: one works, the other keeps the lease.
 pub(crate) fn owner_pool(url: &str) -> Result<Pool, DbError> {
-    let mut config = tokio_postgres::Config::from_str(url)
-        .map_err(|error| DbError::Config(error.to_string()))?;
-    config.application_name("meridian migrate");
-    let recycling = ManagerConfig {
-        recycling_method: RecyclingMethod::Verified,
-    };
-    Pool::builder(Manager::from_config(config, NoTls, recycling))
-        .max_size(2)
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|error| DbError::Config(error.to_string()))
+    pool::pool(url, "meridian migrate", 2)
 }
 
 /// Only conflicts and broken connections: all else would break again.
 pub(crate) fn is_worth_repeating(error: &MigrateError) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
+        if let Some(DbError::Connect { .. }) = error.downcast_ref() {
+            return true;
+        }
         if let Some(driver) = error.downcast_ref::<tokio_postgres::Error>() {
             let code = driver.code().map(tokio_postgres::error::SqlState::code);
             return driver.is_closed()

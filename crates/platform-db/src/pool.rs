@@ -1,47 +1,61 @@
-//! Connections: a pool for transactions, a few shared ones for single-statement reads.
+//! Pools of connections: one for transactions, a few shared ones for single-statement reads.
 
 use std::{
+    fmt,
     ops::Deref,
-    str::FromStr,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Metrics, Object, Pool, PoolError,
-    RecyclingMethod, Runtime, TimeoutType, Timeouts,
+use deadpool::{
+    Runtime, Status,
+    managed::{self, Metrics, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts},
 };
-use rand::Rng as _;
-use tokio_postgres::{NoTls, config::LoadBalanceHosts, config::SslMode};
+use futures_util::future::join;
+use kernel::RegionTag;
+use tokio::time::timeout;
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
-    DbConfig, DbError,
-    engine::{Engine, Purpose, VERSION},
+    Connection, DbConfig, DbError,
+    engine::{Engine, GATEWAY_REGION, Purpose, VERSION},
+    hosts::Hosts,
 };
 
-/// A connection is replaced when it is about this old, so that load finds restarted nodes again
-/// (CockroachDB: connection pooling, 5–30 min).
-const LIFETIME: Duration = Duration::from_secs(300);
-/// Each check draws its own limit within ±10 %, so that connections do not reconnect together.
-const JITTER_PERCENT: std::ops::RangeInclusive<u32> = 90..=110;
-/// TCP connect, then authentication and session settings.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(3);
+/// What a new connection is asked and told.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(2);
 /// One empty query: a peer that does not answer it is gone.
 const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that was handed out this recently is not asked whether it lives: the question is a round trip,
 /// which may cross an ocean, and a transaction that meets a dead connection before COMMIT just runs again.
 const FRESH: Duration = Duration::from_secs(1);
-/// Sent but unacknowledged bytes for this long mean that the peer is gone; the kernel would wait for minutes.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_RETRIES: u32 = 3;
+
+/// Connections of one kind, one user at a time.
+pub type Pool = managed::Pool<Connections>;
+/// A connection out of a [`Pool`], to which it goes back.
+pub type Object = managed::Object<Connections>;
+
+/// Makes connections of one kind, and looks whether one can be used again.
+pub struct Connections {
+    hosts: Arc<Hosts>,
+    /// What they are for; none is told nothing.
+    session: Option<Settings>,
+}
+
+/// What connections of a process are told.
+#[derive(Debug, Clone)]
+struct Settings {
+    purpose: Purpose,
+    region: RegionTag,
+    engine: Arc<OnceLock<Engine>>,
+}
 
 /// Every connection of a process.
 #[derive(Debug)]
 pub(crate) struct Pools {
+    hosts: Arc<Hosts>,
     transactions: Pool,
-    reads: Pool,
+    reads: Connections,
     slots: Vec<Slot>,
     engine: Arc<OnceLock<Engine>>,
 }
@@ -56,11 +70,7 @@ struct Slot {
 
 /// A connection that many reads use at once.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    client: ClientWrapper,
-    since: Instant,
-    lifetime: Duration,
-}
+pub(crate) struct Shared(Connection);
 
 /// A connection that one transaction uses. It goes back to the pool only after [`Lease::mark_clean`]:
 /// a future that is dropped half-way leaves an open transaction (hard case 9).
@@ -70,28 +80,47 @@ pub(crate) struct Lease {
     clean: bool,
 }
 
+/// A connection of one's own to the database of a URL, for tools and tests.
+///
+/// # Errors
+/// [`DbError::Config`], [`DbError::Connect`], [`DbError::Denied`].
+pub async fn connect(url: &str, application_name: &str) -> Result<Connection, DbError> {
+    Arc::new(Hosts::new(url, application_name)?).connect().await
+}
+
+/// A few connections to the database of a URL, for tools and tests.
+///
+/// # Errors
+/// [`DbError::Config`].
+pub fn pool(url: &str, application_name: &str, size: usize) -> Result<Pool, DbError> {
+    let hosts = Arc::new(Hosts::new(url, application_name)?);
+    Connections {
+        hosts,
+        session: None,
+    }
+    .pool(size)
+}
+
 impl Pools {
     /// Reads the configuration; connects to nothing.
     pub(crate) fn new(config: &DbConfig) -> Result<Self, DbError> {
-        let postgres = postgres_config(config)?;
+        let hosts = Arc::new(Hosts::new(&config.url, &config.application_name)?);
         let engine = Arc::new(OnceLock::new());
+        let connections = |purpose| Connections {
+            hosts: Arc::clone(&hosts),
+            session: Some(Settings {
+                purpose,
+                region: config.region.clone(),
+                engine: Arc::clone(&engine),
+            }),
+        };
         Ok(Self {
-            transactions: pool(
-                &postgres,
-                config.max_connections,
-                Purpose::Transactions,
-                &engine,
-            )?,
-            // Connections are taken out of this one for good: it only makes them.
-            reads: pool(
-                &postgres,
-                config.read_connections,
-                Purpose::SharedReads,
-                &engine,
-            )?,
+            transactions: connections(Purpose::Transactions).pool(config.max_connections)?,
+            reads: connections(Purpose::SharedReads),
             slots: (0..config.read_connections.max(1))
                 .map(|_| Slot::default())
                 .collect(),
+            hosts,
             engine,
         })
     }
@@ -101,14 +130,19 @@ impl Pools {
         self.engine.get().copied()
     }
 
+    /// The hosts of all connections.
+    pub(crate) fn hosts(&self) -> &Arc<Hosts> {
+        &self.hosts
+    }
+
     /// Size, idle and waiting of the transactions' pool.
-    pub(crate) fn status(&self) -> deadpool_postgres::Status {
+    pub(crate) fn status(&self) -> Status {
         self.transactions.status()
     }
 
     /// A connection for a transaction, waited for until `deadline`.
     pub(crate) async fn lease(&self, deadline: Instant) -> Result<Lease, DbError> {
-        let object = get(&self.transactions, deadline).await?;
+        let object = get(&self.transactions, Some(deadline)).await?;
         Ok(Lease {
             object: Some(object),
             clean: false,
@@ -116,8 +150,10 @@ impl Pools {
     }
 
     /// A connection that nobody else has or will have: it is closed when it is dropped.
-    pub(crate) async fn single(&self, deadline: Instant) -> Result<ClientWrapper, DbError> {
-        Ok(Object::take(get(&self.reads, deadline).await?))
+    pub(crate) async fn single(&self, deadline: Instant) -> Result<Connection, DbError> {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let made = timeout(wait, self.reads.make());
+        made.await.unwrap_or(Err(DbError::Timeout))
     }
 
     /// The shared connection whose turn it is.
@@ -134,11 +170,7 @@ impl Pools {
         if let Some(shared) = slot.usable() {
             return Ok(shared);
         }
-        let shared = Arc::new(Shared {
-            client: self.single(deadline).await?,
-            since: Instant::now(),
-            lifetime: LIFETIME * rand::rng().random_range(JITTER_PERCENT) / 100,
-        });
+        let shared = Arc::new(Shared(self.single(deadline).await?));
         *slot.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shared));
         Ok(shared)
     }
@@ -162,16 +194,16 @@ impl Slot {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current
             .as_ref()
-            .filter(|s| !s.client.is_closed() && s.since.elapsed() < s.lifetime)
+            .filter(|shared| shared.is_usable())
             .map(Arc::clone)
     }
 }
 
 impl Deref for Shared {
-    type Target = ClientWrapper;
+    type Target = Connection;
 
-    fn deref(&self) -> &ClientWrapper {
-        &self.client
+    fn deref(&self) -> &Connection {
+        &self.0
     }
 }
 
@@ -183,10 +215,10 @@ impl Lease {
 }
 
 impl Deref for Lease {
-    type Target = ClientWrapper;
+    type Target = Connection;
 
     #[expect(clippy::expect_used, reason = "only drop takes the object")]
-    fn deref(&self) -> &ClientWrapper {
+    fn deref(&self) -> &Connection {
         self.object
             .as_ref()
             .expect("a lease holds its connection until it is dropped")
@@ -203,103 +235,117 @@ impl Drop for Lease {
     }
 }
 
-async fn get(pool: &Pool, deadline: Instant) -> Result<Object, DbError> {
-    let wait = deadline.saturating_duration_since(Instant::now());
+impl Connections {
+    fn pool(self, size: usize) -> Result<Pool, DbError> {
+        Pool::builder(self)
+            .max_size(size.max(1))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| DbError::Config(error.to_string()))
+    }
+
+    /// A connection that knows what it is for.
+    async fn make(&self) -> Result<Connection, DbError> {
+        let mut connection = self.hosts.connect().await?;
+        if let Some(settings) = &self.session {
+            let preparing = timeout(PREPARE_TIMEOUT, settings.prepare(&mut connection));
+            preparing
+                .await
+                .unwrap_or(Err(DbError::Timeout))
+                .map_err(|error| DbError::Connect {
+                    source: Arc::new(error),
+                })?;
+        }
+        Ok(connection)
+    }
+}
+
+impl Settings {
+    /// Asks a new connection what it is, the first time, and tells it our settings.
+    async fn prepare(&self, connection: &mut Connection) -> Result<(), DbError> {
+        let engine = match self.engine.get() {
+            Some(engine) => *engine,
+            None => {
+                let row = connection.query_one(VERSION, &[]).await?;
+                let found = Engine::from_version(row.try_get(0)?);
+                *self.engine.get_or_init(|| found)
+            }
+        };
+        let told = connection.batch_execute(engine.settings(self.purpose));
+        if engine == Engine::Cockroach {
+            let (told, region) = join(told, connection.simple_query(GATEWAY_REGION)).await;
+            told?;
+            connection.is_away = is_elsewhere(region.ok(), &self.region);
+        } else {
+            told.await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a node says that it is in another region. One that does not say is not known to be.
+fn is_elsewhere(answer: Option<Vec<SimpleQueryMessage>>, own: &RegionTag) -> bool {
+    answer.into_iter().flatten().any(|message| {
+        if let SimpleQueryMessage::Row(row) = message {
+            row.get(0).is_some_and(|found| found != own.as_str())
+        } else {
+            false
+        }
+    })
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+impl managed::Manager for Connections {
+    type Type = Connection;
+    type Error = DbError;
+
+    async fn create(&self) -> Result<Connection, DbError> {
+        self.make().await
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        metrics: &Metrics,
+    ) -> RecycleResult<DbError> {
+        if !connection.is_usable() {
+            return Err(RecycleError::message("closed, or too old"));
+        }
+        if metrics.last_used() >= FRESH {
+            let asked = connection.simple_query("").await;
+            asked.map_err(DbError::from)?;
+        }
+        Ok(())
+    }
+}
+
+/// A connection out of a pool, waited for until `deadline`, if there is one.
+pub(crate) async fn get(pool: &Pool, deadline: Option<Instant>) -> Result<Object, DbError> {
+    let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let timeouts = Timeouts {
-        wait: Some(wait),
-        create: Some(CREATE_TIMEOUT.min(wait)),
+        wait,
+        create: wait,
         recycle: Some(RECYCLE_TIMEOUT),
     };
     pool.timeout_get(&timeouts)
         .await
         .map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => DbError::Timeout,
+            PoolError::Backend(error) => error,
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
-            | PoolError::Backend(_)
             | PoolError::Closed
             | PoolError::NoRuntimeSpecified
             | PoolError::PostCreateHook(_) => DbError::Connect {
                 source: Arc::new(error),
             },
         })
-}
-
-fn pool(
-    postgres: &tokio_postgres::Config,
-    size: usize,
-    purpose: Purpose,
-    engine: &Arc<OnceLock<Engine>>,
-) -> Result<Pool, DbError> {
-    let recycling = ManagerConfig {
-        recycling_method: RecyclingMethod::Fast,
-    };
-    let engine = Arc::clone(engine);
-    Pool::builder(Manager::from_config(postgres.clone(), NoTls, recycling))
-        .max_size(size.max(1))
-        .runtime(Runtime::Tokio1)
-        .pre_recycle(Hook::async_fn(
-            |client: &mut ClientWrapper, metrics: &Metrics| {
-                // deadpool knows no lifetime of its own.
-                let limit = LIFETIME * rand::rng().random_range(JITTER_PERCENT) / 100;
-                let (aged_out, fresh) = (metrics.age() >= limit, metrics.last_used() < FRESH);
-                Box::pin(async move {
-                    if aged_out {
-                        return Err(HookError::message("aged out"));
-                    }
-                    if !fresh {
-                        client.simple_query("").await.map_err(HookError::Backend)?;
-                    }
-                    Ok(())
-                })
-            },
-        ))
-        .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
-            let engine = Arc::clone(&engine);
-            Box::pin(async move {
-                prepare_session(client, purpose, &engine)
-                    .await
-                    .map_err(HookError::Backend)
-            })
-        }))
-        .build()
-        .map_err(|error| DbError::Config(error.to_string()))
-}
-
-/// Asks a new connection what it is, the first time, and tells it our settings.
-async fn prepare_session(
-    client: &ClientWrapper,
-    purpose: Purpose,
-    known: &OnceLock<Engine>,
-) -> Result<(), tokio_postgres::Error> {
-    let engine = match known.get() {
-        Some(engine) => *engine,
-        None => {
-            let row = client.query_one(VERSION, &[]).await?;
-            let found = Engine::from_version(row.try_get(0)?);
-            *known.get_or_init(|| found)
-        }
-    };
-    client.batch_execute(engine.settings(purpose)).await
-}
-
-/// The driver's configuration: what the URL says, and what must never be left to the kernel's defaults.
-pub(crate) fn postgres_config(config: &DbConfig) -> Result<tokio_postgres::Config, DbError> {
-    // The parser's message names the option, never the value: it holds no password.
-    let mut postgres = tokio_postgres::Config::from_str(&config.url)
-        .map_err(|error| DbError::Config(error.to_string()))?;
-    if postgres.get_ssl_mode() == SslMode::Require {
-        return Err(DbError::Config("sslmode=require is not built in".into()));
-    }
-    postgres
-        .application_name(&config.application_name)
-        .connect_timeout(CREATE_TIMEOUT)
-        .tcp_user_timeout(TCP_USER_TIMEOUT)
-        .keepalives(true)
-        .keepalives_idle(KEEPALIVE_IDLE)
-        .keepalives_interval(KEEPALIVE_INTERVAL)
-        .keepalives_retries(KEEPALIVE_RETRIES)
-        .load_balance_hosts(LoadBalanceHosts::Random);
-    Ok(postgres)
 }
 
 #[cfg(test)]
@@ -321,18 +367,12 @@ mod tests {
     }
 
     #[test]
-    fn sockets_never_wait_for_the_kernels_defaults() {
-        let postgres = postgres_config(&config("postgres://app@localhost/meridian")).unwrap();
-        assert_eq!(postgres.get_tcp_user_timeout(), Some(&TCP_USER_TIMEOUT));
-        assert_eq!(postgres.get_keepalives_idle(), KEEPALIVE_IDLE);
-        assert_eq!(postgres.get_connect_timeout(), Some(&CREATE_TIMEOUT));
-    }
-
-    #[test]
     fn a_bad_url_is_a_configuration_error_that_holds_no_secret() {
         for bad in [
             "postgres://app:hunter2@localhost:nonsense/x",
-            "postgres://app:hunter2@h/x?sslmode=require",
+            "postgres://app:hunter2@h/x?sslmode=prefer",
+            "postgres://app:hunter2@h/x?sslmode=require&sslrootcert=/nowhere/ca.crt",
+            "host=h1,h2 port=1,2,3 password=hunter2",
         ] {
             let error = Pools::new(&config(bad)).unwrap_err();
             assert!(matches!(error, DbError::Config(_)), "{error:?}");

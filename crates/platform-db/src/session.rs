@@ -6,7 +6,6 @@ use std::{
     task::Poll,
 };
 
-use deadpool_postgres::ClientWrapper;
 use futures_util::{future::join, poll};
 use kernel::Call;
 use tokio_postgres::{
@@ -16,15 +15,17 @@ use tokio_postgres::{
 
 use crate::{
     DbError,
+    connection::Connection,
     moment::Nearest,
     pool::{Lease, Shared},
+    verdict::Verdict,
 };
 
 /// A connection at work for one request. Statements polled together are pipelined: they share a round trip, and are sent
 /// in the order in which they were first polled, also where one of them is still being prepared.
 #[derive(Debug)]
 pub struct Session {
-    connection: Connection,
+    connection: Line,
     /// Held from a statement's first poll until it is sent.
     turn: tokio::sync::Mutex<()>,
     call: Call,
@@ -40,7 +41,7 @@ pub struct Session {
     clippy::large_enum_variant,
     reason = "one per request: a box would cost more than the bytes"
 )]
-enum Connection {
+enum Line {
     Leased(Lease),
     Shared(Arc<Shared>),
 }
@@ -58,14 +59,14 @@ struct Wire {
 
 impl Session {
     pub(crate) fn leased(lease: Lease, call: &Call, remote: bool) -> Self {
-        Self::new(Connection::Leased(lease), call, remote)
+        Self::new(Line::Leased(lease), call, remote)
     }
 
     pub(crate) fn shared(shared: Arc<Shared>, call: &Call, remote: bool) -> Self {
-        Self::new(Connection::Shared(shared), call, remote)
+        Self::new(Line::Shared(shared), call, remote)
     }
 
-    fn new(connection: Connection, call: &Call, remote: bool) -> Self {
+    fn new(connection: Line, call: &Call, remote: bool) -> Self {
         let wire = Wire {
             sent: 0,
             answered: true,
@@ -222,12 +223,13 @@ impl Session {
     /// COMMIT or ROLLBACK was confirmed: the connection may serve others.
     pub(crate) fn mark_clean(&mut self) {
         match &mut self.connection {
-            Connection::Leased(lease) => lease.mark_clean(),
-            Connection::Shared(_) => {}
+            Line::Leased(lease) => lease.mark_clean(),
+            Line::Shared(_) => {}
         }
     }
 
     async fn prepare(&self, sql: &'static str) -> Result<Statement, DbError> {
+        self.client().forget_stale_plans();
         let mut preparing = pin!(self.client().prepare_cached(sql));
         // The cache answers at once; otherwise a round trip has just begun.
         if let Poll::Ready(cached) = poll!(preparing.as_mut()) {
@@ -239,10 +241,10 @@ impl Session {
         self.receive(place, result)
     }
 
-    fn client(&self) -> &ClientWrapper {
+    fn client(&self) -> &Connection {
         match &self.connection {
-            Connection::Leased(lease) => lease,
-            Connection::Shared(shared) => shared,
+            Line::Leased(lease) => lease,
+            Line::Shared(shared) => shared,
         }
     }
 
@@ -254,7 +256,7 @@ impl Session {
         };
         let mut facts = self.call.facts();
         facts.statements += 1;
-        if trip && self.remote {
+        if trip && (self.remote || self.client().is_away) {
             facts.cross_region += 1;
         }
         place
@@ -271,6 +273,9 @@ impl Session {
 
     fn fail(&self, place: u64, error: tokio_postgres::Error) -> DbError {
         let error = DbError::from(error);
+        if Verdict::of(&error) == Verdict::StalePlan {
+            self.client().schema_changed();
+        }
         let mut wire = self.wire();
         if wire
             .failure

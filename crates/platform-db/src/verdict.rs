@@ -28,6 +28,7 @@ impl Verdict {
         match error {
             DbError::Sql { code, .. } => Self::of_code(code),
             DbError::Lost { .. } | DbError::Connect { .. } => Self::Lost,
+            DbError::Denied { .. } => Self::Unavailable,
             DbError::Timeout => Self::Deadline,
             DbError::Decode { .. }
             | DbError::NoRow

@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{Manager, Pool};
 use kernel::{Clock, RegionTag};
-use platform_db::{Db, DbConfig, Migrations};
+use platform_db::{Db, DbConfig, Migrations, Pool};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::Host, error::SqlState};
+use tokio_postgres::{Config, SimpleQueryMessage, config::Host, error::SqlState};
 
 use crate::{Server, call::tag, portable};
 
@@ -143,6 +142,12 @@ impl TestDb {
         let url = format!("postgres://meridian_app:{APP_PASSWORD}@127.0.0.1:{port}/{database}");
         config.port(port);
         self.open(REGIONS[0], &url, Clock::System, 16)
+    }
+
+    /// The database of region eu1 by any URL; a new handle each time.
+    #[must_use]
+    pub fn db_at(&self, url: &str) -> Db {
+        self.open(REGIONS[0], url, Clock::System, 16)
     }
 
     /// Port of the server.
@@ -418,11 +423,7 @@ async fn run_patiently_on(client: &tokio_postgres::Client, sql: &str) {
 }
 
 pub(crate) fn pool(url: &str) -> Pool {
-    let config = Config::from_str(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-    Pool::builder(Manager::new(config, NoTls))
-        .max_size(2)
-        .build()
-        .expect("a pool")
+    platform_db::pool(url, "test", 2).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// `server` with another database and, if given, another role.

@@ -1,7 +1,7 @@
 //! A region that cannot be reached, made of a PostgreSQL that has only one: statements of the services that meet a row
 //! homed there wait, as they do on a CockroachDB whose region lost its quorum; those that meet none are answered.
 
-use deadpool_postgres::{Object, Pool};
+use platform_db::{Object, Pool};
 
 use crate::{TestDb, db::pool};
 

@@ -4,23 +4,17 @@ use std::time::Duration;
 
 use kernel::Clock;
 use platform_db::{
-    Db, DbConfig, MigrateError, MigrateReport, Migrations,
+    DatabaseUrl, Db, DbConfig, MigrateError, MigrateReport, Migrations,
     placement::{self, Extent, Goal, Step},
 };
 use prometheus_client::registry::Registry;
 use topology::Topology;
-use url::Url;
 
 use crate::progress::Progress;
 
 /// Why a database is not fit to serve.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The URL cannot be read.
-    #[error(
-        "the database URL is not one such as postgres://user:password@host:5432/database ({0})"
-    )]
-    Url(String),
     /// A migration.
     #[error("{}", with_causes(.0))]
     Migrate(#[from] MigrateError),
@@ -49,21 +43,10 @@ const APP_ROLE: &str = "meridian_app";
 /// The services' URL: the owner's, with their own role. Without a password the server trusts whoever connects.
 ///
 /// # Errors
-/// [`SetupError::Url`].
+/// [`SetupError::Db`].
 pub fn app_url(owner_url: &str, password: Option<&str>) -> Result<String, SetupError> {
-    let mut url = parse(owner_url)?;
-    url.set_username(APP_ROLE)
-        .and_then(|()| url.set_password(password))
-        .map_err(|()| SetupError::Url("it names no host".into()))?;
-    Ok(url.into())
-}
-
-fn parse(url: &str) -> Result<Url, SetupError> {
-    let parsed = Url::parse(url).map_err(|error| SetupError::Url(error.to_string()))?;
-    if !matches!(parsed.scheme(), "postgres" | "postgresql") {
-        return Err(SetupError::Url("it does not begin with postgres://".into()));
-    }
-    Ok(parsed)
+    let owner = DatabaseUrl::parse(owner_url)?;
+    Ok(owner.with_user(APP_ROLE, password).expose())
 }
 
 /// Applies what is missing, gives the services' role its rights and this password, places the tables as far as that
@@ -77,7 +60,6 @@ pub async fn migrate(
     topology: &Topology,
     progress: &Progress,
 ) -> Result<MigrateReport, SetupError> {
-    parse(owner_url)?;
     let tell = |line: &str| progress.step(line);
     let report = platform_db::migrate(owner_url, &systems(), app_password, tell).await?;
     place(owner_url, topology, Extent::Grow, progress).await?;
@@ -102,7 +84,6 @@ pub async fn placement(
     owner_url: &str,
     topology: &Topology,
 ) -> Result<Option<Vec<Step>>, SetupError> {
-    parse(owner_url)?;
     let goal = Goal::new(&systems(), &topology.tags(), Extent::Whole);
     let found = placement::read(owner_url, &goal).await?;
     let steps = found.map(|found| placement::plan(&found, &goal));
@@ -119,7 +100,6 @@ pub async fn place(
     extent: Extent,
     progress: &Progress,
 ) -> Result<usize, SetupError> {
-    parse(owner_url)?;
     let goal = Goal::new(&systems(), &topology.tags(), extent);
     let tell = |line: &str| progress.step(line);
     Ok(placement::apply(owner_url, &goal, tell).await?)

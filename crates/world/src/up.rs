@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use futures_util::future::{join_all, try_join_all};
 use kernel::RegionTag;
+use platform_db::DatabaseUrl;
 use platform_runtime::{Secret, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use topology::{Topology, TopologyErrors};
@@ -279,9 +280,8 @@ impl Builder<'_> {
         if let Some(url) = &self.options.database_url {
             let owner = url.expose().clone();
             progress.step("using the database of --database-url, which is never wiped");
-            let password = url_password(&owner)
-                .is_some()
-                .then(|| self.hold.app_password());
+            let is_guarded = DatabaseUrl::parse(&owner).is_ok_and(|url| url.is_guarded());
+            let password = is_guarded.then(|| self.hold.app_password());
             let app = setup::app_url(&owner, password.transpose()?.as_deref())?;
             return Ok((None, Urls { owner, app }));
         }
@@ -410,5 +410,5 @@ impl Signals {
 }
 
 fn url_password(url: &str) -> Option<String> {
-    url::Url::parse(url).ok()?.password().map(str::to_owned)
+    DatabaseUrl::parse(url).ok()?.password()
 }

@@ -2,8 +2,9 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use deadpool_postgres::Object;
 use rand::Rng as _;
+
+use crate::pool::Object;
 
 use super::MigrateError;
 

@@ -1,6 +1,6 @@
 //! The role that services connect as, and what it may do: nothing that is not named (hard case 35).
 
-use deadpool_postgres::Object;
+use crate::pool::Object;
 
 use super::{MigrateError, Migrations, until_alone};
 

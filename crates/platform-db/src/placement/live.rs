@@ -2,7 +2,6 @@
 
 use std::{cell::Cell, collections::BTreeSet};
 
-use deadpool_postgres::{Object, Pool};
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{Catalogue, Goal, Step, Table, plan};
@@ -10,6 +9,7 @@ use crate::{
     DbError, MigrateError,
     engine::{Engine, VERSION},
     migrate::{connect, is_worth_repeating, owner_pool, under_lease},
+    pool::{Object, Pool},
     write::{RECONNECT_PAUSE_MS, pause},
 };
 

@@ -17,6 +17,7 @@ mod search;
 mod sequencer;
 mod statements;
 mod template;
+mod tls;
 mod unreachable;
 mod wire;
 mod writes;
