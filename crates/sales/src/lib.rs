@@ -75,6 +75,8 @@ pub fn migrations() -> &'static Migrations {
             "V0023__index_orders_by_receivable",
             "V0024__add_end_of_orders",
             "V0025__create_order_cancellations",
+            "V0026__index_shipment_lines_by_line",
+            "V0027__index_return_lines_by_line",
         ],
         grants: &[
             ("customers", "SELECT, INSERT, UPDATE"),

@@ -198,6 +198,7 @@ pub fn migrations() -> &'static Migrations {
             "V0020__index_stock_movements_by_reference",
             "V0021__index_active_reservations_by_order_line",
             "V0022__index_reservations_by_order_line",
+            "V0023__index_stock_levels_by_item_alone",
         ],
         grants: &[
             ("items", "SELECT, INSERT, UPDATE, DELETE"),

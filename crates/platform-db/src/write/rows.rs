@@ -25,6 +25,9 @@ use crate::{
 /// Transactions that met a twin's rows: each time at least one row more is known.
 const TWINS_MAX: u32 = 20;
 
+/// What so many rows leave behind is stored by one statement: CockroachDB takes no message of more than 16 MiB.
+const STORED_AT_ONCE: usize = 500;
+
 /// The rows that a transaction has still to write.
 #[derive(Debug, Clone)]
 pub struct OpenRows {
@@ -338,11 +341,15 @@ async fn store<E>(
         return Ok(None);
     }
     let count = stored.len();
-    let entries = EntryColumns::of(stored.iter().flat_map(|row| {
-        let entries = row.notes.entries.iter();
-        entries.map(|entry| (&row.intent.home, entry))
-    }));
-    let ((), inserted) = try_join!(search::put(txn, &entries), keys::record_rows(txn, &stored))?;
+    let mut inserted = 0;
+    for part in stored.chunks(STORED_AT_ONCE) {
+        let entries = EntryColumns::of(part.iter().flat_map(|row| {
+            let entries = row.notes.entries.iter();
+            entries.map(|entry| (&row.intent.home, entry))
+        }));
+        let ((), new) = try_join!(search::put(txn, &entries), keys::record_rows(txn, part))?;
+        inserted += new;
+    }
     Ok((usize::try_from(inserted) == Ok(count)).then_some(count))
 }
 
