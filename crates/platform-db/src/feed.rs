@@ -31,7 +31,7 @@ const SLICE: &str = "
         SELECT x.id, x.time, x.kind, x.subject, x.office, x.seq, x.resource_version, x.request_id, x.data
         FROM platform.events AS x
         WHERE x.region = c.region AND x.seq IS NOT NULL
-            AND x.seq > greatest($2, c.purged) AND x.seq <= greatest($2, c.purged) + $3
+            AND x.seq > greatest($2::INT8, c.purged) AND x.seq <= greatest($2::INT8, c.purged) + $3::INT8
             AND ($4::BOOL OR x.kind = ANY ($5::TEXT[]) OR EXISTS (
                 SELECT 1 FROM unnest($6::TEXT[]) AS p (prefix) WHERE left(x.kind, length(p.prefix)) = p.prefix))
             AND ($7::BOOL OR x.office = ANY ($8::TEXT[]) OR ($9::BOOL AND x.office IS NULL))
