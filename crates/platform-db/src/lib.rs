@@ -37,6 +37,8 @@ mod txn;
 mod url;
 mod verdict;
 mod watch;
+#[cfg(feature = "testing")]
+mod wire;
 mod worker;
 mod write;
 
@@ -69,6 +71,8 @@ pub use snapshot::Snapshot;
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
 pub use url::DatabaseUrl;
+#[cfg(feature = "testing")]
+pub use wire::{Wire, open_wire};
 pub use write::{OpenRows, RowWrite, RowsDone};
 
 /// Every statement of this crate, for the test that prepares and explains them all.

@@ -312,7 +312,8 @@ impl Job<'_> {
             }
         }
         fill_currencies(&worker).await?;
-        report.role_created = rights::ensure_role(&worker, self.app_role_password).await?;
+        report.role_created =
+            rights::ensure_role(&worker, self.app_role_password, self.progress).await?;
         for system in &self.systems {
             rights::grant(&worker, system).await?;
         }

@@ -52,11 +52,18 @@ pub fn intent(call: &Call, operation: &'static str, key: &str) -> Intent {
     }
 }
 
-/// Asks again and again until the answer is yes; panics after 20 s.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+/// Asks again and again until the answer is yes; panics after a minute, which is long for a cluster too.
+pub async fn eventually(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    within(Duration::from_secs(60), what, is_so).await;
+}
+
+pub(crate) async fn within(longest: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + longest;
     while !is_so().await {
-        assert!(Instant::now() < until, "20 s passed, and still not: {what}");
+        assert!(
+            Instant::now() < until,
+            "{longest:?} passed, and still not: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,36 +1,71 @@
-//! A fresh database per test, cloned from a template that is migrated once.
+//! A database per test: on PostgreSQL cloned from a template that is migrated once, on CockroachDB lent and emptied.
 
 use std::{
     collections::HashMap,
-    str::FromStr as _,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, Once, PoisonError},
     time::Duration,
 };
 
 use kernel::{Clock, RegionTag};
-use platform_db::{Db, DbConfig, Migrations, Pool};
+use platform_db::{Connection, DatabaseUrl, Db, DbConfig, Migrations, Object, Pool};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
-use tokio_postgres::{Config, SimpleQueryMessage, config::Host, error::SqlState};
+use tokio_postgres::{SimpleQueryMessage, error::SqlState, types::ToSql};
 
-use crate::{Server, call::tag, portable};
+use crate::{
+    Server,
+    call::tag,
+    portable,
+    slot::{Ending, Slot},
+    template,
+};
 
 /// The regions of tests; the first one is primary.
-const REGIONS: [&str; 3] = ["eu1", "us1", "ap1"];
-const APP_PASSWORD: &str = "only-for-tests";
+pub(crate) const REGIONS: [&str; 3] = ["eu1", "us1", "ap1"];
+/// The password of the services' role.
+pub const APP_PASSWORD: &str = "only-for-tests";
 
-/// A database of this test's own. Dropped at the end; kept, and named on stderr, when the test failed.
+/// A database that no other test uses meanwhile, as its migrations leave it. Dropped or given back at the end; kept, and
+/// named on stderr, when the test failed.
 #[derive(Debug)]
 pub struct TestDb {
     server: Server,
-    name: String,
+    engine: Engine,
+    home: Home,
     owner: Pool,
     owner_url: String,
     app_url: String,
     opened: Mutex<Opened>,
-    /// The folder of a private server.
-    folder: Option<tempfile::TempDir>,
+}
+
+/// Whose database it is, and so what becomes of it.
+#[derive(Debug)]
+enum Home {
+    /// The test's own.
+    Own(String),
+    /// The test's own, on a server of its own in this folder.
+    Private(String, tempfile::TempDir),
+    /// Lent.
+    Slot(Slot),
+}
+
+impl Home {
+    fn name(&self) -> String {
+        match self {
+            Self::Own(name) | Self::Private(name, _) => name.clone(),
+            Self::Slot(slot) => slot.name(),
+        }
+    }
+}
+
+/// The database behind the wire protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Where tests run if nobody names another.
+    Postgres,
+    /// Where `TEST_DATABASE_URL` says so.
+    Cockroach,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +75,7 @@ struct Opened {
 }
 
 impl TestDb {
-    /// A clone of the template with these schemas (`platform` included, whether named or not).
+    /// A database with these schemas (`platform` included, whether named or not).
     pub async fn new(systems: &[&'static Migrations]) -> Self {
         let server = tokio::task::spawn_blocking(Server::shared)
             .await
@@ -48,7 +83,7 @@ impl TestDb {
         Self::on(server, None, systems).await
     }
 
-    /// The same on a server of this test's own, which it may stop, kill and start again.
+    /// The same on a PostgreSQL of this test's own, which it may stop, kill and start again.
     pub async fn private(systems: &[&'static Migrations]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("meridian-test-")
@@ -61,30 +96,69 @@ impl TestDb {
         Self::on(server, Some(folder), systems).await
     }
 
+    /// An empty database, for a test that migrates it, with [`APP_PASSWORD`] for the services' role.
+    pub async fn blank() -> Self {
+        let server = tokio::task::spawn_blocking(Server::shared)
+            .await
+            .expect("a server");
+        let (address, engine) = engine_of(&server).await;
+        let name = format!("test_{:016x}", rand::rng().random::<u64>());
+        let create = format!("CREATE DATABASE {name}");
+        let created = connected(&address).await.batch_execute(&create).await;
+        created.unwrap_or_else(|error| panic!("{create}: {error:?}"));
+        Self::at(server, engine, &address, Home::Own(name))
+    }
+
     async fn on(
         server: Server,
         folder: Option<tempfile::TempDir>,
         systems: &[&'static Migrations],
     ) -> Self {
-        let maintenance = pool(server.url());
-        let template = template(&maintenance, server.url(), systems).await;
-        let name = format!("test_{:016x}", rand::rng().random::<u64>());
-        run_patiently(
-            &maintenance,
-            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
-        )
-        .await;
-        let owner_url = url(server.url(), None, &name);
-        let app_url = url(server.url(), Some(("meridian_app", APP_PASSWORD)), &name);
+        let (address, engine) = engine_of(&server).await;
+        let home = match (engine, folder) {
+            (Engine::Cockroach, _) => {
+                Home::Slot(Slot::take(&address, &template(systems, "test"), systems).await)
+            }
+            (Engine::Postgres, folder) => {
+                let template = template(systems, "template");
+                let name = template::clone(&address, &template, systems).await;
+                folder.map_or_else(
+                    || Home::Own(name.clone()),
+                    |f| Home::Private(name.clone(), f),
+                )
+            }
+        };
+        Self::at(server, engine, &address, home)
+    }
+
+    fn at(server: Server, engine: Engine, address: &DatabaseUrl, home: Home) -> Self {
+        let owner = address.clone().with_database(&home.name());
+        let app = owner.clone().with_user("meridian_app", Some(APP_PASSWORD));
         Self {
-            owner: pool(&owner_url),
+            owner: pool(&owner.expose()),
             server,
-            name,
-            owner_url,
-            app_url,
+            engine,
+            home,
+            owner_url: owner.expose(),
+            app_url: app.expose(),
             opened: Mutex::default(),
-            folder,
         }
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Whether this is PostgreSQL. Where it is not, says what about it the test is about, and so why it ends here.
+    #[must_use]
+    pub fn is_postgres_with(&self, what: &str) -> bool {
+        let is = self.engine == Engine::Postgres;
+        if !is {
+            eprintln!("not on this engine: the test is about {what}, which PostgreSQL has");
+        }
+        is
     }
 
     /// Connects as the owner.
@@ -134,13 +208,11 @@ impl TestDb {
         self.open(REGIONS[0], &self.app_url, Clock::System, connections)
     }
 
-    /// The database of region eu1 through a proxy on this machine; a new handle each time.
+    /// The database of region eu1 through a proxy on this machine, which speaks without TLS; a new handle each time.
     #[must_use]
     pub fn db_through(&self, port: u16) -> Db {
-        let mut config = Config::from_str(&self.app_url).expect("our own URL");
-        let database = config.get_dbname().expect("our own URL").to_owned();
-        let url = format!("postgres://meridian_app:{APP_PASSWORD}@127.0.0.1:{port}/{database}");
-        config.port(port);
+        let name = self.home.name();
+        let url = format!("postgres://meridian_app:{APP_PASSWORD}@127.0.0.1:{port}/{name}");
         self.open(REGIONS[0], &url, Clock::System, 16)
     }
 
@@ -148,14 +220,6 @@ impl TestDb {
     #[must_use]
     pub fn db_at(&self, url: &str) -> Db {
         self.open(REGIONS[0], url, Clock::System, 16)
-    }
-
-    /// Port of the server.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        Config::from_str(&self.app_url)
-            .expect("our own URL")
-            .get_ports()[0]
     }
 
     fn open(&self, region: &str, url: &str, clock: Clock, connections: usize) -> Db {
@@ -166,7 +230,8 @@ impl TestDb {
             primary: tag(REGIONS[0]),
             max_connections: connections,
             read_connections: 2,
-            application_name: format!("test {region}"),
+            // Sessions of CockroachDB tell their names, not their databases.
+            application_name: format!("{} {region}", self.home.name()),
             max_clock_offset: Duration::ZERO,
         };
         let mut registry = Registry::default();
@@ -175,17 +240,21 @@ impl TestDb {
         db
     }
 
-    /// Runs statements as the owner; the rows of all of them, as text.
+    /// Runs statements as the owner, again where they meet another writer; the rows of all of them, as text.
     pub async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        let client = self
-            .owner
-            .get()
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
-        let messages = client
-            .simple_query(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let client = self.owner().await;
+        let mut tries = 0;
+        let messages = loop {
+            match client.simple_query(sql).await {
+                Ok(messages) => break messages,
+                Err(error)
+                    if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) && tries < 20 =>
+                {
+                    tries += 1;
+                }
+                Err(error) => panic!("{sql}: {error:?}"),
+            }
+        };
         messages
             .into_iter()
             .filter_map(|message| {
@@ -199,6 +268,91 @@ impl TestDb {
                 )
             })
             .collect()
+    }
+
+    async fn owner(&self) -> Object {
+        let client = self.owner.get().await;
+        client.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// Takes a CHECK of this test's database away.
+    pub async fn lift_check(&self, table: &str, constraint: &str) {
+        let which = format!("c.conname = '{constraint}' AND c.conrelid = '{table}'::REGCLASS");
+        self.lift(&which).await;
+    }
+
+    /// Takes every foreign key of this test's database away, for rows that are written behind the services' back.
+    pub async fn lift_foreign_keys(&self) {
+        self.lift("c.contype = 'f'").await;
+    }
+
+    async fn lift(&self, which: &str) {
+        let find = format!(
+            "SELECT n.nspname::TEXT || '.' || t.relname::TEXT, c.conname::TEXT, pg_get_constraintdef(c.oid) \
+             FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_class AS t ON t.oid = c.conrelid \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace WHERE {which}"
+        );
+        let (mut debts, mut drops) = (String::new(), Vec::new());
+        for row in self.query(&find).await {
+            let [table, name, definition] = [0, 1, 2].map(|n| row[n].clone().expect("text"));
+            debts += &format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition};\n");
+            drops.push(format!("ALTER TABLE {table} DROP CONSTRAINT {name}"));
+        }
+        assert!(!drops.is_empty(), "no such constraint: {which}");
+        if let Home::Slot(slot) = &self.home {
+            slot.owe(&debts).await;
+        }
+        for drop in drops {
+            self.query(&drop).await;
+        }
+    }
+
+    /// How many sessions the services have.
+    pub async fn sessions(&self) -> i64 {
+        self.count(&self.sessions_where("true", "true")).await
+    }
+
+    /// How many sessions of the services have a transaction open.
+    pub async fn transactions(&self) -> i64 {
+        let sql = self.sessions_where("state LIKE 'idle in transaction%'", "kv_txn IS NOT NULL");
+        self.count(&sql).await
+    }
+
+    /// How many sessions of the services are at work or have a transaction open.
+    pub async fn busy_sessions(&self) -> i64 {
+        let busy = "(kv_txn IS NOT NULL OR active_queries <> '')";
+        self.count(&self.sessions_where("state <> 'idle'", busy))
+            .await
+    }
+
+    fn sessions_where(&self, postgres: &str, cockroach: &str) -> String {
+        match self.engine {
+            Engine::Postgres => format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND usename = 'meridian_app' AND {postgres}"
+            ),
+            Engine::Cockroach => format!("SELECT count(*) {} AND {cockroach}", self.own_sessions()),
+        }
+    }
+
+    /// On CockroachDB.
+    fn own_sessions(&self) -> String {
+        let name = self.home.name();
+        format!("FROM [SHOW CLUSTER SESSIONS] WHERE strpos(application_name, '{name} ') = 1")
+    }
+
+    /// Ends every session of the services, as a node does that goes away.
+    pub async fn end_sessions(&self) {
+        let sql = match self.engine {
+            Engine::Postgres => "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND usename = 'meridian_app'"
+                .to_owned(),
+            Engine::Cockroach => format!(
+                "CANCEL SESSIONS IF EXISTS (SELECT session_id {})",
+                self.own_sessions()
+            ),
+        };
+        self.query(&sql).await;
     }
 
     /// The only value of a query, as a number.
@@ -226,21 +380,23 @@ impl TestDb {
     }
 
     /// Prepares a statement as the services' sessions do and explains it, with table scans made so dear that one
-    /// in the plan means that no index will do.
+    /// in the plan means that no index will do. On CockroachDB it is prepared only, and the plan is empty: nothing
+    /// there keeps a small table from being scanned.
     pub async fn explain(&self, sql: &str) -> String {
         record(sql);
         for form in platform_db::past_forms(sql) {
             record(&form);
         }
-        let client = self
-            .owner
-            .get()
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
+        let client = self.owner().await;
         let statement = client
             .prepare(sql)
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        if self.engine == Engine::Cockroach {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| eprintln!("plans are looked at on PostgreSQL only"));
+            return String::new();
+        }
         let mut faults = portable::faults(sql, &self.nullable().await);
         faults.extend(portable::other_types(&statement));
         assert!(faults.is_empty(), "{sql}: {faults:?}");
@@ -322,129 +478,105 @@ impl TestDb {
 
 impl Drop for TestDb {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let folder = self
-                .folder
-                .take()
-                .map(|folder| folder.keep().display().to_string());
-            let where_else = folder.map_or(String::new(), |folder| {
-                format!(", with its log in {folder}")
-            });
-            eprintln!(
-                "the database of the failed test is kept: {}{where_else}",
-                self.owner_url
-            );
-            return;
-        }
-        let (url, name) = (self.server.url().to_owned(), self.name.clone());
-        // Another thread, since this one runs the test's own runtime.
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            runtime.block_on(async {
-                if let Ok(client) = pool(&url).get().await {
-                    let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                    client.batch_execute(&drop).await.ok(); // the server may be stopped by the test
+        self.opened().dbs.clear();
+        self.owner.close();
+        let failed = std::thread::panicking();
+        if failed {
+            let until = match &self.home {
+                Home::Slot(_) => ", until another test takes it".to_owned(),
+                Home::Private(_, folder) => {
+                    format!(", with its log in {}", folder.path().display())
                 }
-            });
-            std::io::Result::Ok(())
-        });
-        dropping.join().ok();
+                Home::Own(_) => String::new(),
+            };
+            let name = self.home.name();
+            eprintln!("the database of the failed test is kept: {name}{until}");
+        }
+        match &mut self.home {
+            Home::Slot(slot) => slot.leave(if failed {
+                Ending::Kept
+            } else {
+                Ending::Emptied
+            }),
+            Home::Private(_, folder) => folder.disable_cleanup(failed),
+            Home::Own(_) if failed => {}
+            Home::Own(name) => drop_database(&self.server, self.engine, name),
+        }
     }
 }
 
-/// Makes the template if nobody has; every process of every test agrees on its name.
-async fn template(maintenance: &Pool, server: &str, systems: &[&'static Migrations]) -> String {
+/// In another thread, since this one runs the test's own runtime.
+fn drop_database(server: &Server, engine: Engine, name: &str) {
+    let how = match engine {
+        Engine::Postgres => "WITH (FORCE)",
+        Engine::Cockroach => "CASCADE",
+    };
+    let (url, drop) = (
+        server.url().to_owned(),
+        format!("DROP DATABASE IF EXISTS {name} {how}"),
+    );
+    let dropping = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            if let Ok(client) = pool(&url).get().await {
+                client.batch_execute(&drop).await.ok(); // what is left is in nobody's way
+            }
+        });
+        std::io::Result::Ok(())
+    });
+    dropping.join().ok();
+}
+
+async fn engine_of(server: &Server) -> (DatabaseUrl, Engine) {
+    let address = DatabaseUrl::parse(server.url()).unwrap_or_else(|error| panic!("{error}"));
+    let version = rows(&connected(&address).await, "SELECT version()", &[]).await;
+    let engine = match version[0].get::<_, &str>(0).starts_with("CockroachDB") {
+        true => Engine::Cockroach,
+        false => Engine::Postgres,
+    };
+    (address, engine)
+}
+
+/// One name per set of schemas, on which every process of every test agrees.
+fn template(systems: &[&'static Migrations], prefix: &str) -> String {
     let mut hash = Sha256::new();
     for system in std::iter::once(&platform_db::migrations()).chain(systems) {
         for (name, text) in system.files.iter().chain(system.grants) {
             hash.update(format!("{}\0{name}\0{text}\0", system.system));
         }
+        hash.update(format!("{:?}", system.localities));
     }
     let digest = hash.finalize();
     let number = u64::from_be_bytes([
         digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7],
     ]);
-    let template = format!("template_{number:016x}");
-    let client = maintenance
-        .get()
-        .await
-        .unwrap_or_else(|error| panic!("{error:?}"));
-    // One lock for all templates: roles are shared by the whole server.
-    client
-        .batch_execute("SELECT pg_advisory_lock(1)")
-        .await
-        .expect("a lock");
-    let found = client
-        .query_one(
-            "SELECT count(*)::INT8 FROM pg_database WHERE datname = $1",
-            &[&template],
-        )
-        .await
-        .expect("a count");
-    if found.get::<_, i64>(0) == 0 {
-        let building = format!("building_{:016x}", rand::rng().random::<u64>());
-        client
-            .batch_execute(&format!("CREATE DATABASE {building}"))
-            .await
-            .expect("a database");
-        platform_db::migrate(
-            &url(server, None, &building),
-            systems,
-            Some(APP_PASSWORD),
-            |_| {},
-        )
-        .await
-        .unwrap_or_else(|error| panic!("the schemas can be migrated: {error:?}"));
-        let rename = format!("ALTER DATABASE {building} RENAME TO {template}");
-        run_patiently_on(&client, &rename).await;
-    }
-    client
-        .batch_execute("SELECT pg_advisory_unlock(1)")
-        .await
-        .expect("our own lock");
-    template
-}
-
-async fn run_patiently(pool: &Pool, sql: &str) {
-    let client = pool.get().await.unwrap_or_else(|error| panic!("{error:?}"));
-    run_patiently_on(&client, sql).await;
-}
-
-/// A database that somebody is just leaving cannot be renamed or cloned yet (55006).
-async fn run_patiently_on(client: &tokio_postgres::Client, sql: &str) {
-    crate::eventually(sql, async || match client.batch_execute(sql).await {
-        Ok(()) => true,
-        Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => false,
-        Err(error) => panic!("{sql}: {error:?}"),
-    })
-    .await;
+    format!("{prefix}_{number:016x}")
 }
 
 pub(crate) fn pool(url: &str) -> Pool {
     platform_db::pool(url, "test", 2).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// `server` with another database and, if given, another role.
-fn url(server: &str, role: Option<(&str, &str)>, database: &str) -> String {
-    let config = Config::from_str(server).unwrap_or_else(|error| panic!("{server}: {error}"));
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
-        Some(Host::Unix(_)) | None => "127.0.0.1".to_owned(),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let user = match role {
-        Some((role, password)) => format!("{role}:{password}"),
-        None => {
-            let user = config.get_user().unwrap_or("postgres").to_owned();
-            let password = config
-                .get_password()
-                .map(|text| format!(":{}", String::from_utf8_lossy(text)));
-            user + &password.unwrap_or_default()
-        }
-    };
-    format!("postgres://{user}@{host}:{port}/{database}")
+/// A connection that is no pool's.
+pub(crate) async fn connected(url: &DatabaseUrl) -> Connection {
+    let connection = platform_db::connect(&url.expose(), "test").await;
+    connection.unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+pub(crate) async fn rows(
+    client: &Connection,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Vec<tokio_postgres::Row> {
+    let rows = client.query(sql, parameters).await;
+    rows.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+}
+
+/// Another database of the same servers.
+pub(crate) fn at(server: &DatabaseUrl, database: &str) -> String {
+    server.clone().with_database(database).expose()
 }
 
 /// Keeps a statement for the check against CockroachDB's grammar, where `cargo xtask test` names a folder.

@@ -7,16 +7,19 @@
 pub mod app;
 mod call;
 pub mod db;
+mod emptying;
 mod placement;
 mod portable;
 pub mod proxy;
 mod region;
 pub mod server;
+mod slot;
+mod template;
 pub mod wire;
 
 pub use app::{Answer, TestApp};
 pub use call::{call, call_with_budget, eventually, intent};
-pub use db::{TestDb, record};
+pub use db::{APP_PASSWORD, Engine, TestDb, record};
 pub use placement::misplaced;
 pub use proxy::Proxy;
 pub use region::HungRegion;

@@ -8,13 +8,17 @@ use std::{
     time::Duration,
 };
 
+use platform_db::{DatabaseUrl, open_wire};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
     sync::watch,
 };
 
-/// A proxy in front of a port of this machine.
+use crate::TestDb;
+
+/// A proxy in front of the server of a test's database. Its clients speak without TLS; where the server wants it, the
+/// proxy does.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -35,15 +39,16 @@ struct Wire {
 }
 
 impl Proxy {
-    /// A proxy in front of `port`, on a free port of its own.
-    pub async fn before(port: u16) -> Self {
+    /// A proxy in front of the database's server, on a free port of its own.
+    pub async fn before(db: &TestDb) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port can be had");
         let own = listener.local_addr().expect("it is bound").port();
         let wire = Arc::new(Wire::default());
         let (cut, cuts) = watch::channel(0);
-        spawn(accept(listener, port, Arc::clone(&wire), cuts));
+        let to = DatabaseUrl::parse(db.app_url()).expect("our own URL");
+        spawn(accept(listener, to, Arc::clone(&wire), cuts));
         Self {
             port: own,
             wire,
@@ -85,14 +90,19 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, to: u16, wire: Arc<Wire>, mut cuts: watch::Receiver<u64>) {
+async fn accept(
+    listener: TcpListener,
+    to: DatabaseUrl,
+    wire: Arc<Wire>,
+    mut cuts: watch::Receiver<u64>,
+) {
     loop {
         tokio::select! {
             // The proxy was dropped.
             gone = wait_for_end(&mut cuts) => return gone,
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { return };
-                spawn(pass(client, to, Arc::clone(&wire), cuts.clone()));
+                spawn(pass(client, to.clone(), Arc::clone(&wire), cuts.clone()));
             }
         }
     }
@@ -102,15 +112,14 @@ async fn wait_for_end(cuts: &mut watch::Receiver<u64>) {
     while cuts.changed().await.is_ok() {}
 }
 
-async fn pass(client: TcpStream, to: u16, wire: Arc<Wire>, mut cuts: watch::Receiver<u64>) {
-    let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else {
+async fn pass(client: TcpStream, to: DatabaseUrl, wire: Arc<Wire>, mut cuts: watch::Receiver<u64>) {
+    let Ok(server) = open_wire(&to).await else {
         return;
     };
     client.set_nodelay(true).ok();
-    server.set_nodelay(true).ok();
     cuts.mark_unchanged();
     let (client_in, client_out) = client.into_split();
-    let (server_in, server_out) = server.into_split();
+    let (server_in, server_out) = tokio::io::split(server);
     let answered = AtomicBool::new(true);
     let number = wire.connections.fetch_add(1, Ordering::SeqCst) + 1;
     tokio::select! {
@@ -121,8 +130,8 @@ async fn pass(client: TcpStream, to: u16, wire: Arc<Wire>, mut cuts: watch::Rece
 }
 
 async fn asks(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     (wire, number): (&Wire, u64),
     answered: &AtomicBool,
 ) {
@@ -144,8 +153,8 @@ async fn asks(
 const HELD_FOR: Duration = Duration::from_millis(5);
 
 async fn answers(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     wire: &Wire,
     answered: &AtomicBool,
 ) {

@@ -41,7 +41,8 @@ pub struct HungRegion {
 }
 
 impl TestDb {
-    /// From now on no statement of the services gets past a row homed in `region`.
+    /// From now on no statement of the services gets past a row homed in `region`. Policies and advisory locks do it: on
+    /// PostgreSQL only.
     pub async fn hang_region(&self, region: &str) -> HungRegion {
         self.query(GUARD_TABLES).await;
         let connections = pool(self.owner_url());

@@ -100,6 +100,12 @@ impl Server {
         &self.url
     }
 
+    /// Its port on this machine. Private servers only.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Kills every process of the server at once, as a machine that loses power. Private servers only.
     pub fn kill(&self) {
         let home = self.home();

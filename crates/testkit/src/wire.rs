@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
+use platform_db::{DatabaseUrl, open_wire};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
 
-use crate::{proxy::spawn, wire::link::Link};
+use crate::{TestDb, proxy::spawn, wire::link::Link};
 
 /// What a rule waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,15 +139,16 @@ struct State {
 }
 
 impl WireProxy {
-    /// A proxy in front of `port` of this machine, on a free port of its own, without a rule.
-    pub async fn before(port: u16) -> Self {
+    /// A proxy in front of the database's server, on a free port of its own, without a rule.
+    pub async fn before(db: &TestDb) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port can be had");
         let own = listener.local_addr().expect("it is bound").port();
         let rules = Arc::new(Rules::default());
         let (alive, gone) = watch::channel(());
-        spawn(accept(listener, port, Arc::clone(&rules), gone));
+        let to = DatabaseUrl::parse(db.app_url()).expect("our own URL");
+        spawn(accept(listener, to, Arc::clone(&rules), gone));
         Self {
             port: own,
             rules,
@@ -219,14 +221,19 @@ impl Rules {
     }
 }
 
-async fn accept(listener: TcpListener, to: u16, rules: Arc<Rules>, mut alive: watch::Receiver<()>) {
+async fn accept(
+    listener: TcpListener,
+    to: DatabaseUrl,
+    rules: Arc<Rules>,
+    mut alive: watch::Receiver<()>,
+) {
     loop {
         tokio::select! {
             // The proxy was dropped.
             _ = alive.changed() => return,
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { return };
-                let (rules, mut alive) = (Arc::clone(&rules), alive.clone());
+                let (to, rules, mut alive) = (to.clone(), Arc::clone(&rules), alive.clone());
                 spawn(async move {
                     tokio::select! {
                         _ = alive.changed() => {}
@@ -239,9 +246,8 @@ async fn accept(listener: TcpListener, to: u16, rules: Arc<Rules>, mut alive: wa
     }
 }
 
-async fn pass(client: TcpStream, to: u16, rules: Arc<Rules>) -> io::Result<()> {
-    let server = TcpStream::connect(("127.0.0.1", to)).await?;
+async fn pass(client: TcpStream, to: DatabaseUrl, rules: Arc<Rules>) -> io::Result<()> {
+    let server = open_wire(&to).await?;
     client.set_nodelay(true)?;
-    server.set_nodelay(true)?;
     Link::new(client, server, rules).run().await
 }

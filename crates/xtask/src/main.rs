@@ -13,6 +13,8 @@ use std::{env, process::ExitCode};
 
 const USAGE: &str = "\
 cargo xtask test              everything CI asks for
+cargo xtask test --database-url URL
+                              the tests alone, on this PostgreSQL or CockroachDB
 cargo xtask openapi           write docs/openapi/v1.json from the binary
 cargo xtask openapi --check   fail when it differs, naming breaking changes
 cargo xtask openapi --postman write docs/openapi/meridian.postman_collection.json from the binary
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         ["test"] => test::test(),
+        ["test", "--database-url", url] => test::test_on(url),
         ["openapi"] => openapi::write(),
         ["openapi", "--check"] => openapi::check(&run::binary()),
         ["openapi", "--postman"] => postman::write(),

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything CI asks for.
 
-use std::{process::Command, time::Instant};
+use std::{env, path::Path, process::Command, time::Instant};
 
 use anyhow::{Result, bail};
 
@@ -38,16 +38,21 @@ pub(crate) fn test() -> Result<()> {
         steps.run("Postman collection", postman::run);
     }
     steps.run("tests", tests);
-    let minutes = started.elapsed().as_secs() / 60;
-    let seconds = started.elapsed().as_secs() % 60;
-    if steps.failed.is_empty() {
-        eprintln!("\nall of it passed in {minutes} min {seconds} s");
-        return Ok(());
+    steps.end(started)
+}
+
+/// Every test on a given server. What kills its server, or is about the embedded one, has a PostgreSQL of its own all the
+/// same.
+pub(crate) fn test_on(url: &str) -> Result<()> {
+    let started = Instant::now();
+    let mut steps = Steps::default();
+    let built = steps.run("binary", || {
+        run::run(run::cargo().args(["build", "--quiet", "--locked", "--package", "meridian"]))
+    });
+    if built {
+        steps.run("tests", || tests_on(url));
     }
-    bail!(
-        "after {minutes} min {seconds} s, failed: {}",
-        steps.failed.join(", ")
-    )
+    steps.end(started)
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +61,20 @@ struct Steps {
 }
 
 impl Steps {
+    /// Says how it ended.
+    fn end(self, started: Instant) -> Result<()> {
+        let minutes = started.elapsed().as_secs() / 60;
+        let seconds = started.elapsed().as_secs() % 60;
+        if self.failed.is_empty() {
+            eprintln!("\nall of it passed in {minutes} min {seconds} s");
+            return Ok(());
+        }
+        bail!(
+            "after {minutes} min {seconds} s, failed: {}",
+            self.failed.join(", ")
+        )
+    }
+
     fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<()>) -> bool {
         eprintln!("\n==> {name}");
         let started = Instant::now();
@@ -104,43 +123,90 @@ fn tests() -> Result<()> {
     let server = postgres::start(&bin)?;
     eprintln!("PostgreSQL of {} at {}", bin.display(), server.url);
     let recorded = crdb::recorded()?;
-    let set = |mut command: Command| {
-        command
-            .env("TEST_DATABASE_URL", &server.url)
-            .env("MERIDIAN_PG_BIN", &bin);
-        command
-            .env("MERIDIAN_BIN", run::binary())
-            .env("RECORD_STATEMENTS", &recorded);
-        command
+    let suite = Suite {
+        url: &server.url,
+        bin: &bin,
+        recorded: Some(&recorded),
     };
-    // The template databases, before runners start that would wait for each other to make them.
-    let mut templates = set(run::cargo());
-    templates.args(["test", "--quiet", "--locked"]);
-    for package in ["platform-db", "accounting", "warehouse", "sales"] {
-        templates.args(["--package", package]);
-    }
-    run::run(templates.args(["--test", "it", "template_is_made"]))?;
-    if run::succeeds(run::cargo().args(["nextest", "--version"])) {
-        let profile = if std::env::var_os("CI").is_some() {
-            "ci"
-        } else {
-            "default"
-        };
-        let mut nextest = set(run::cargo());
-        nextest.args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--locked",
-            "--profile",
-            profile,
-        ]);
-        run::run(&mut nextest)?;
-        let mut docs = set(run::cargo());
-        run::run(docs.args(["test", "--quiet", "--workspace", "--locked", "--doc"]))?;
+    suite.make_templates()?;
+    let profile = if env::var_os("CI").is_some() {
+        "ci"
     } else {
-        let mut test = set(run::cargo());
-        run::run(test.args(["test", "--workspace", "--locked", "--no-fail-fast"]))?;
-    }
+        "default"
+    };
+    suite.run_all(profile, &["--workspace"])?;
+    suite.run_docs()?;
     crdb::check_recorded(&recorded)
+}
+
+/// All tests of the workspace on the server of this URL.
+fn tests_on(url: &str) -> Result<()> {
+    let bin = postgres::find_or_install()?;
+    let suite = Suite {
+        url,
+        bin: &bin,
+        recorded: None,
+    };
+    suite.make_templates()?;
+    suite.run_all("given", &["--workspace", "--exclude", ACCEPTANCE])?;
+    // In one process they share a world, which takes minutes to come up on a cluster.
+    let mut worlds = suite.cargo();
+    run::run(worlds.args([
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "--package",
+        ACCEPTANCE,
+    ]))
+}
+
+/// The package that starts whole worlds.
+const ACCEPTANCE: &str = "acceptance";
+
+/// The tests of the workspace and what they need.
+struct Suite<'a> {
+    url: &'a str,
+    /// The programs of PostgreSQL, for tests that start one of their own.
+    bin: &'a Path,
+    /// Where statements are written down.
+    recorded: Option<&'a Path>,
+}
+
+impl Suite<'_> {
+    fn cargo(&self) -> Command {
+        let mut command = run::cargo();
+        command
+            .env("TEST_DATABASE_URL", self.url)
+            .env("MERIDIAN_PG_BIN", self.bin)
+            .env("MERIDIAN_BIN", run::binary());
+        if let Some(recorded) = self.recorded {
+            command.env("RECORD_STATEMENTS", recorded);
+        }
+        command
+    }
+
+    /// The template databases, before runners start that would wait for each other to make them.
+    fn make_templates(&self) -> Result<()> {
+        let mut templates = self.cargo();
+        templates.args(["test", "--quiet", "--locked"]);
+        for package in ["platform-db", "accounting", "warehouse", "sales"] {
+            templates.args(["--package", package]);
+        }
+        run::run(templates.args(["--test", "it", "template_is_made"]))
+    }
+
+    fn run_all(&self, profile: &str, which: &[&str]) -> Result<()> {
+        let mut runner = self.cargo();
+        if run::succeeds(run::cargo().args(["nextest", "--version"])) {
+            runner.args(["nextest", "run", "--locked", "--profile", profile]);
+        } else {
+            runner.args(["test", "--locked", "--no-fail-fast", "--tests"]);
+        }
+        run::run(runner.args(which))
+    }
+
+    fn run_docs(&self) -> Result<()> {
+        let mut docs = self.cargo();
+        run::run(docs.args(["test", "--quiet", "--workspace", "--locked", "--doc"]))
+    }
 }

@@ -78,7 +78,7 @@ fn tax(deal: &Deal, units: i64) -> i64 {
     (units * deal.price * deal.tax_bp + 5_000) / 10_000
 }
 
-/// The rows of all deals; foreign keys are not looked at.
+/// The rows of all deals, for a database whose foreign keys are lifted.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) sql: String,
@@ -88,7 +88,6 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn of(deals: &[Deal]) -> (Self, Vec<Told>) {
         let mut rows = Self::default();
-        rows.sql.push_str("SET session_replication_role = replica;");
         for item in 0..2 {
             let id = uuid("itm", item);
             rows.add(&format!(
@@ -112,7 +111,6 @@ impl Rows {
         }
         let told = deals.iter().enumerate();
         let told = told.map(|(n, deal)| rows.deal(n, deal)).collect();
-        rows.sql.push_str("SET session_replication_role = origin");
         (rows, told)
     }
 

@@ -69,7 +69,7 @@ async fn a_posting_that_moves_less_than_nothing_is_named() {
     let broken = &broken.body["data"][0];
     company
         .db
-        .query("ALTER TABLE accounting.postings DROP CONSTRAINT postings_amount_check")
+        .lift_check("accounting.postings", "postings_amount_check")
         .await;
     company
         .db
@@ -236,6 +236,7 @@ async fn deals(company: &Company) -> (TestApp, [String; 2]) {
         ..deal()
     };
     let deals = [deal(), waiting];
+    company.db.lift_foreign_keys().await;
     company.db.query(&Rows::of(&deals).0.sql).await;
     let ids = [0, 1].map(|n| order_id(n, &deals[n]).to_string());
     (company.app(), ids)
@@ -272,13 +273,9 @@ async fn an_order_that_is_not_the_sum_of_its_parts_is_named() {
     let company = Company::new().await;
     let (app, _) = deals(&company).await;
     assert_eq!(failing(&app).await, [""; 0]);
-    company
-        .db
-        .query(
-            "ALTER TABLE sales.order_lines DROP CONSTRAINT order_lines_shipped_check; \
-             ALTER TABLE sales.order_lines DROP CONSTRAINT order_lines_returned_check",
-        )
-        .await;
+    for check in ["order_lines_shipped_check", "order_lines_returned_check"] {
+        company.db.lift_check("sales.order_lines", check).await;
+    }
     let only = async |change: &str, back: &str| {
         let mut broken = broken_by(&company, &app, (change, back)).await;
         assert_eq!(broken.len(), 1, "{change}: {broken:?}");
@@ -336,7 +333,7 @@ async fn what_orders_say_of_money_is_checked_against_their_documents_and_the_boo
     let (app, [order, _]) = deals(&company).await;
     company
         .db
-        .query("ALTER TABLE sales.orders DROP CONSTRAINT orders_books_check")
+        .lift_check("sales.orders", "orders_books_check")
         .await;
     let (change, back) = (
         "UPDATE sales.orders SET invoiced_minor = invoiced_minor + 1 WHERE status = 'fulfilled'",
@@ -451,6 +448,12 @@ async fn hard_case_27_books_that_say_something_else_of_an_order_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_with_other_effects_than_one_is_named() {
     let company = Company::new().await;
+    if !company
+        .db
+        .is_postgres_with("a table without its primary key")
+    {
+        return;
+    }
     let app = trade(&company).await;
     company
         .db

@@ -180,6 +180,7 @@ const RECEIVABLE_MEMBERS: [&str; 8] = [
 async fn compare(deals: &[Deal]) {
     let company = Company::new().await;
     let (rows_of, told) = Rows::of(deals);
+    company.db.lift_foreign_keys().await;
     company.db.query(&rows_of.sql).await;
     let app = company.app();
     for span in [(0, 99), (5, 11)] {
@@ -307,6 +308,7 @@ fn one_deal() -> Deal {
 async fn with(company: &Company, deals: &[Deal]) -> TestApp {
     let app = company.app();
     // The first audit row says from when on the company has a past; rows below are older than that, as if moved here.
+    company.db.lift_foreign_keys().await;
     company.db.query(&Rows::of(deals).0.sql).await;
     company
         .db

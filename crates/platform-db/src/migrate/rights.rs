@@ -6,6 +6,9 @@ use super::{MigrateError, Migrations, until_alone};
 
 const ROLE: &str = "meridian_app";
 
+/// How an insecure cluster answers whoever sets a password (`invalid_password`).
+const NO_PASSWORDS: &str = "28P01";
+
 /// `CREATE ROLE` has no portable IF NOT EXISTS.
 pub(super) const FIND_ROLE: &str =
     "SELECT count(*)::INT8 AS found FROM pg_catalog.pg_roles WHERE rolname = 'meridian_app'";
@@ -14,20 +17,26 @@ pub(super) const FIND_ROLE: &str =
 const RIGHTS: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// Creates the role if there is none, and sets its password if one is given. Whether it was created.
+///
+/// A CockroachDB cluster that was started with `--insecure` asks nobody for a password and stores none: there the role
+/// is as good without.
 pub(super) async fn ensure_role(
     client: &Object,
     password: Option<&str>,
+    progress: &dyn Fn(&str),
 ) -> Result<bool, MigrateError> {
     let found: i64 = client.query_one(FIND_ROLE, &[]).await?.try_get("found")?;
     let created = found == 0 && create_role(client).await?;
     if let Some(password) = password {
         // DDL takes no parameters: a text literal, its quotes doubled.
         let literal = password.replace('\'', "''");
-        until_alone(
-            client,
-            &format!("ALTER ROLE {ROLE} WITH PASSWORD '{literal}'"),
-        )
-        .await?;
+        let set = format!("ALTER ROLE {ROLE} WITH PASSWORD '{literal}'");
+        match until_alone(client, &set).await {
+            Err(MigrateError::Db(error)) if error.code() == Some(NO_PASSWORDS) => {
+                progress("the cluster is insecure: the services' role has no password");
+            }
+            other => other?,
+        }
     }
     Ok(created)
 }

@@ -198,7 +198,7 @@ async fn hard_case_02_after_an_unresolved_commit_there_is_no_contention_either()
 #[tokio::test]
 async fn hard_case_02_a_black_hole_after_commit_is_found_by_the_key_row() {
     let test = test_db().await;
-    let proxy = Proxy::before(test.port()).await;
+    let proxy = Proxy::before(&test).await;
     let db = test.db_through(proxy.port());
     create(&db, create_intent(&db, "warm-0001"), "warm")
         .await
@@ -242,7 +242,7 @@ async fn hard_case_02_a_black_hole_after_commit_is_found_by_the_key_row() {
 #[tokio::test]
 async fn hard_case_02_a_commit_that_arrives_late_finds_the_key_row_in_its_way() {
     let test = test_db().await;
-    let proxy = Proxy::before(test.port()).await;
+    let proxy = Proxy::before(&test).await;
     let db = test.db_through(proxy.port());
     create(&db, create_intent(&db, "warm-0001"), "warm")
         .await
@@ -261,10 +261,8 @@ async fn hard_case_02_a_commit_that_arrives_late_finds_the_key_row_in_its_way() 
     assert!(times.get() > 1, "the first COMMIT was held up");
     proxy.release();
     // The held connection is closed once the server has read what was held.
-    let transactions = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
     testkit::eventually("no transaction is open", async || {
-        test.count(transactions).await == 0
+        test.transactions().await == 0
     })
     .await;
     for sql in [

@@ -43,7 +43,7 @@ async fn hard_case_08_a_write_that_cannot_commit_in_time_is_refused_in_time() {
         matches!(ended, Err(OpError::System(SystemError::DeadlineExceeded))),
         "{ended:?}"
     );
-    assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
     assert_eq!(test.count("SELECT count FROM things.things").await, 0);
 }
 
@@ -51,7 +51,7 @@ async fn hard_case_08_a_write_that_cannot_commit_in_time_is_refused_in_time() {
 #[tokio::test]
 async fn a_typical_write_is_at_most_four_round_trips() {
     let test = test_db().await;
-    let proxy = Proxy::before(test.port()).await;
+    let proxy = Proxy::before(&test).await;
     let db = test.db_through(proxy.port());
     // Statements are prepared once per connection.
     create(&db, create_intent(&db, "warm-0001"), "warm")
@@ -117,31 +117,24 @@ async fn the_closure_may_run_often_but_its_effect_is_one() {
 async fn hard_case_03_sessions_of_writes_are_told_their_bounds() {
     let test = test_db().await;
     let db = test.db();
-    let call = call_with_budget("eu1", Duration::from_millis(1500));
+    let call = call_with_budget("eu1", Duration::from_millis(5000));
     let ended: Result<Reply, OpError<Never>> = db
         .write(intent(&call, "look", "key-00001"), async |txn: &Txn<'_>| {
             let row = txn
                 .row(
                     "SELECT current_setting('idle_in_transaction_session_timeout') AS idle,
                             current_setting('statement_timeout') AS statement,
-                            current_setting('plan_cache_mode') AS plan,
                             current_setting('transaction_isolation') AS isolation",
                     &[],
                 )
                 .await?;
             let text = |column: &str| row.get::<String>(column);
-            assert_eq!(
-                (text("idle")?, text("plan")?),
-                ("5s".into(), "force_generic_plan".into())
-            );
+            // CockroachDB tells milliseconds without a unit.
+            assert!(["5s", "5000"].contains(&text("idle")?.as_str()));
             assert_eq!(text("isolation")?, "serializable");
-            let statement: u64 = text("statement")?
-                .strip_suffix("ms")
-                .unwrap()
-                .parse()
-                .unwrap();
+            let statement: u64 = text("statement")?.trim_end_matches("ms").parse().unwrap();
             assert!(
-                (1..=1500).contains(&statement),
+                (1..=5000).contains(&statement),
                 "the remaining deadline, not {statement}"
             );
             Ok(ok("{}"))

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use platform_db::{MigrateError, Migrations, SchemaError, migrate, migrations};
-use testkit::TestDb;
+use testkit::{APP_PASSWORD, TestDb};
 
 use crate::fixture::{THINGS, create, create_intent, test_db};
 
@@ -36,10 +36,9 @@ async fn every_file_applies_twice() {
 
 #[tokio::test]
 async fn hard_case_33_jobs_that_run_at_once_wait_for_each_other() {
-    let test = test_db().await;
-    test.query("DROP SCHEMA things CASCADE; DROP SCHEMA platform CASCADE")
-        .await;
-    let jobs = (0..4).map(async |_| migrate(test.owner_url(), &[&THINGS], None, |_| {}).await);
+    let test = TestDb::blank().await;
+    let jobs = (0..4)
+        .map(async |_| migrate(test.owner_url(), &[&THINGS], Some(APP_PASSWORD), |_| {}).await);
     let reports = join_all(jobs).await;
     let applied: usize = reports
         .iter()

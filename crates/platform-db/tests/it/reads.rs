@@ -221,10 +221,8 @@ async fn many_reads_share_a_few_connections() {
     let reads =
         (0..200).map(|_| async { read(&db, &request(&db), spec("eu1")).await.unwrap().value });
     assert!(join_all(reads).await.iter().all(|value| *value == Some(0)));
-    let connections = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND usename = 'meridian_app'";
     assert!(
-        test.count(connections).await <= 3,
+        test.sessions().await <= 3,
         "two shared ones and one of the write"
     );
 }
@@ -232,7 +230,7 @@ async fn many_reads_share_a_few_connections() {
 #[tokio::test]
 async fn a_silent_wire_is_given_up_at_the_deadline_and_then_replaced() {
     let test = test_db().await;
-    let proxy = Proxy::before(test.port()).await;
+    let proxy = Proxy::before(&test).await;
     let db = test.db_through(proxy.port());
     create(&db, create_intent(&db, "key-00001"), "lamp")
         .await
@@ -247,10 +245,10 @@ async fn a_silent_wire_is_given_up_at_the_deadline_and_then_replaced() {
         matches!(ended, Err(SystemError::DeadlineExceeded)),
         "{ended:?}"
     );
-    assert!(call.elapsed() < Duration::from_secs(2));
+    assert!(call.elapsed() < Duration::from_secs(5));
     proxy.swallow_answers(false);
     eventually("reads work again", async || {
-        let call = call_with_budget("eu1", Duration::from_secs(1));
+        let call = call_with_budget("eu1", Duration::from_secs(5));
         read(&db, &call, spec("eu1")).await.is_ok()
     })
     .await;

@@ -26,8 +26,7 @@ async fn hard_case_08_a_backend_that_is_ended_before_commit_costs_nothing_but_ti
         .write(intent, async |txn: &Txn<'_>| {
             let reply = insert_thing(txn, "lamp").await?;
             if times.next() == 1 {
-                test.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'meridian_app'
-                            AND datname = current_database()").await;
+                test.end_sessions().await;
             }
             Ok(reply)
         })
@@ -59,11 +58,7 @@ async fn a_read_on_a_shared_connection_that_broke_is_read_again() {
         .await
     };
     assert_eq!(read().await.unwrap().value, Some(0));
-    test.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'meridian_app'
-                AND datname = current_database()",
-    )
-    .await;
+    test.end_sessions().await;
     for _ in 0..4 {
         assert_eq!(read().await.unwrap().value, Some(0));
     }

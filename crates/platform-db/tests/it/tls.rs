@@ -140,7 +140,7 @@ impl Guarded {
         let name = self.test.app_url().rsplit('/').next().unwrap().to_owned();
         format!(
             "postgres://{user}@localhost:{}/{name}?{options}",
-            self.test.port()
+            self.test.server().port()
         )
     }
 

@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, io, sync::Arc};
 
+use platform_db::Wire;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    io::{
+        AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf,
     },
+    net::TcpStream,
 };
 
 use super::{Act, Did, Rules, When, message::Message};
@@ -17,8 +17,8 @@ const NONSENSE: &str = "injected fault";
 
 /// One side of the connection.
 struct Side {
-    from: BufReader<OwnedReadHalf>,
-    to: OwnedWriteHalf,
+    from: BufReader<ReadHalf<Box<dyn Wire>>>,
+    to: WriteHalf<Box<dyn Wire>>,
 }
 
 /// A connection of a client and the server's that stands behind it.
@@ -49,8 +49,8 @@ fn over<T>() -> io::Result<T> {
 }
 
 impl Side {
-    fn new(stream: TcpStream) -> Self {
-        let (from, to) = stream.into_split();
+    fn new(stream: Box<dyn Wire>) -> Self {
+        let (from, to) = tokio::io::split(stream);
         Self {
             from: BufReader::new(from),
             to,
@@ -77,10 +77,10 @@ fn bytes(messages: &[Message]) -> Vec<u8> {
 }
 
 impl Link {
-    pub(super) fn new(client: TcpStream, server: TcpStream, rules: Arc<Rules>) -> Self {
+    pub(super) fn new(client: TcpStream, server: Box<dyn Wire>, rules: Arc<Rules>) -> Self {
         let number = rules.next_connection();
         Self {
-            client: Side::new(client),
+            client: Side::new(Box::new(client)),
             server: Side::new(server),
             rules,
             number,

@@ -2,10 +2,7 @@
 
 use std::io;
 
-use tokio::{
-    io::{AsyncReadExt as _, BufReader},
-    net::tcp::OwnedReadHalf,
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// One message; that which opens a connection has no tag.
 #[derive(Debug, Clone)]
@@ -19,7 +16,7 @@ const ENCRYPT: [u32; 2] = [80_877_103, 80_877_104];
 
 impl Message {
     /// The next message with a tag.
-    pub(super) async fn read(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Self> {
+    pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let tag = from.read_u8().await?;
         let body = body(from).await?;
         Ok(Self {
@@ -29,7 +26,7 @@ impl Message {
     }
 
     /// The message that opens a connection.
-    pub(super) async fn read_opening(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Self> {
+    pub(super) async fn read_opening(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let body = body(from).await?;
         Ok(Self { tag: None, body })
     }
@@ -99,7 +96,7 @@ impl Message {
     }
 }
 
-async fn body(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
+async fn body(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let length = from.read_u32().await?;
     let length = usize::try_from(length)
         .ok()

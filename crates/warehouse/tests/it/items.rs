@@ -224,9 +224,12 @@ async fn hard_case_28_an_item_goes_while_nothing_refers_to_it() {
         .db
         .query(
             "CREATE TABLE warehouse.uses (item UUID, CONSTRAINT uses_item_fkey FOREIGN KEY (item) \
-             REFERENCES warehouse.items (id)); \
-             INSERT INTO warehouse.uses SELECT id FROM warehouse.items WHERE sku = 'LAMP-8'",
+             REFERENCES warehouse.items (id))",
         )
+        .await;
+    warehouse
+        .db
+        .query("INSERT INTO warehouse.uses SELECT id FROM warehouse.items WHERE sku = 'LAMP-8'")
         .await;
     let delete = async |path: &str| {
         app.request(Method::DELETE, path)
