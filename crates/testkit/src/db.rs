@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_postgres::{SimpleQueryMessage, error::SqlState, types::ToSql};
 
 use crate::{
-    Server,
+    CockroachProxy, Server,
     call::tag,
     portable,
     slot::{Ending, Slot},
@@ -211,9 +211,7 @@ impl TestDb {
     /// The database of region eu1 through a proxy on this machine, which speaks without TLS; a new handle each time.
     #[must_use]
     pub fn db_through(&self, port: u16) -> Db {
-        let name = self.home.name();
-        let url = format!("postgres://meridian_app:{APP_PASSWORD}@127.0.0.1:{port}/{name}");
-        self.open(REGIONS[0], &url, Clock::System, 16)
+        self.open(REGIONS[0], &self.through(port), Clock::System, 16)
     }
 
     /// The database of region eu1 by any URL; a new handle each time.
@@ -222,8 +220,28 @@ impl TestDb {
         self.open(REGIONS[0], url, Clock::System, 16)
     }
 
-    fn open(&self, region: &str, url: &str, clock: Clock, connections: usize) -> Db {
+    /// The database of a region through a proxy that speaks CockroachDB; a new handle each time. Clocks may differ by a
+    /// quarter of a second.
+    #[must_use]
+    pub fn db_speaking(&self, proxy: &CockroachProxy, region: &str) -> Db {
         let config = DbConfig {
+            max_clock_offset: Duration::from_millis(250),
+            ..self.config(region, &self.through(proxy.port()), 16)
+        };
+        self.open_with(config, Clock::System)
+    }
+
+    fn through(&self, port: u16) -> String {
+        let name = self.home.name();
+        format!("postgres://meridian_app:{APP_PASSWORD}@127.0.0.1:{port}/{name}")
+    }
+
+    fn open(&self, region: &str, url: &str, clock: Clock, connections: usize) -> Db {
+        self.open_with(self.config(region, url, connections), clock)
+    }
+
+    fn config(&self, region: &str, url: &str, connections: usize) -> DbConfig {
+        DbConfig {
             url: url.into(),
             region: tag(region),
             regions: REGIONS.map(tag).to_vec(),
@@ -233,7 +251,10 @@ impl TestDb {
             // Sessions of CockroachDB tell their names, not their databases.
             application_name: format!("{} {region}", self.home.name()),
             max_clock_offset: Duration::ZERO,
-        };
+        }
+    }
+
+    fn open_with(&self, config: DbConfig, clock: Clock) -> Db {
         let mut registry = Registry::default();
         let db = Db::open(config, clock, &mut registry).expect("our own configuration");
         self.opened().registries.push(registry);

@@ -24,4 +24,4 @@ pub use placement::misplaced;
 pub use proxy::Proxy;
 pub use region::HungRegion;
 pub use server::Server;
-pub use wire::{Act, Did, Rule, When, WireProxy};
+pub use wire::{Act, CockroachProxy, Did, Rule, When, WireProxy};

@@ -1,5 +1,7 @@
 //! A proxy that speaks the PostgreSQL protocol and makes statements fail as a distributed database would.
 
+mod dialect;
+mod history;
 mod link;
 mod message;
 
@@ -9,13 +11,18 @@ use std::{
     time::Duration,
 };
 
+use kernel::Clock;
 use platform_db::{DatabaseUrl, open_wire};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
 
-use crate::{TestDb, proxy::spawn, wire::link::Link};
+use crate::{
+    TestDb, eventually,
+    proxy::spawn,
+    wire::{dialect::Dialect, link::Link},
+};
 
 /// What a rule waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +136,11 @@ pub struct WireProxy {
 
 /// The rules there are now, and what they did.
 #[derive(Debug, Default)]
-struct Rules(Mutex<State>);
+struct Rules {
+    state: Mutex<State>,
+    /// Spoken to the client, if it is not the server's own.
+    dialect: Option<Dialect>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -141,11 +152,18 @@ struct State {
 impl WireProxy {
     /// A proxy in front of the database's server, on a free port of its own, without a rule.
     pub async fn before(db: &TestDb) -> Self {
+        Self::speaking(db, None).await
+    }
+
+    async fn speaking(db: &TestDb, dialect: Option<Dialect>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port can be had");
         let own = listener.local_addr().expect("it is bound").port();
-        let rules = Arc::new(Rules::default());
+        let rules = Arc::new(Rules {
+            state: Mutex::default(),
+            dialect,
+        });
         let (alive, gone) = watch::channel(());
         let to = DatabaseUrl::parse(db.app_url()).expect("our own URL");
         spawn(accept(listener, to, Arc::clone(&rules), gone));
@@ -187,9 +205,74 @@ impl WireProxy {
     }
 }
 
+/// A PostgreSQL that speaks CockroachDB: everything that is sent to CockroachDB only is translated or simulated, all else
+/// is passed on. It shows what we send, and that we understand the answers; not that a CockroachDB gives them.
+///
+/// - It gives its version as CockroachDB's, `SHOW COMMIT TIMESTAMP` and `cluster_logical_timestamp()` as it does.
+/// - `BEGIN AS OF SYSTEM TIME` shows the state that there was then, to a tenth of a second: snapshots are kept from the
+///   proxy's beginning on. What lies before, no table was there (42P01); what is to come is XXUUU.
+/// - Bounded staleness shows one row as a replica has it that lags behind. Where that is too old, `true` is refused by
+///   XCUBS, and the state there is now is the leaseholder's. In a transaction, or of several rows, it is 0A000.
+/// - What PostgreSQL alone knows (advisory locks, its planner's settings) is refused.
+#[derive(Debug)]
+pub struct CockroachProxy {
+    wire: WireProxy,
+}
+
+impl CockroachProxy {
+    /// A proxy in front of a PostgreSQL, as a node of this region.
+    ///
+    /// # Panics
+    /// When the server is another one.
+    pub async fn before(db: &TestDb, region: &str) -> Self {
+        assert!(
+            db.is_postgres_with("snapshots that are given away"),
+            "a CockroachDB needs no proxy to speak so"
+        );
+        let dialect = Dialect::over(db, region).await;
+        Self {
+            wire: WireProxy::speaking(db, Some(dialect)).await,
+        }
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.wire.port()
+    }
+
+    /// The wire, to arm rules on.
+    #[must_use]
+    pub fn wire(&self) -> &WireProxy {
+        &self.wire
+    }
+
+    /// How far the nearest replica lags behind from now on.
+    pub fn lag(&self, lag: Duration) {
+        self.dialect().lag(lag);
+    }
+
+    /// What was run since this was asked last, over all connections.
+    #[must_use]
+    pub fn said(&self) -> Vec<String> {
+        self.dialect().said()
+    }
+
+    /// Waits until the present state is kept: what is written from now on is not in it.
+    pub async fn keeps_this(&self) {
+        let now = Clock::System.now();
+        eventually("the state is kept", async || self.dialect().keeps(now)).await;
+    }
+
+    fn dialect(&self) -> &Dialect {
+        let dialect = self.wire.rules.dialect.as_ref();
+        dialect.expect("it was made with one")
+    }
+}
+
 impl Rules {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_connection(&self) -> u64 {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod audit;
+mod cockroach;
 mod contract;
 mod deals;
 mod document;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kernel::{Freshness, ReadMode, ReadWant, RegionTag, SystemError, Token};
 use platform_db::{Db, DbError, Read, ReadSpec, Session};
-use testkit::{Proxy, call_with_budget, eventually};
+use testkit::{Act::Delay, Proxy, Rule, When, WireProxy, call_with_budget, eventually};
 
-use crate::fixture::{count_of, create, create_intent, request, test_db};
+use crate::fixture::{add, count_of, create, create_intent, request, test_db};
 
 fn spec(home: &str) -> ReadSpec {
     ReadSpec {
@@ -142,6 +142,37 @@ async fn hard_case_15_a_walk_shows_its_snapshot_and_ends_at_a_newer_token() {
         matches!(ended, Err(SystemError::CursorExpired)),
         "{ended:?}"
     );
+}
+
+/// A caller who writes here and reads far away never sees less than the token, and where everything is read strong,
+/// neither without it.
+#[tokio::test]
+async fn a_token_is_kept_over_a_long_way() {
+    let test = test_db().await;
+    let (near, proxy) = (test.db(), WireProxy::before(&test).await);
+    let far = test.db_through(proxy.port());
+    create(&near, create_intent(&near, "key-00000"), "lamp")
+        .await
+        .unwrap();
+    proxy.arm(Rule::new(When::Any, Delay(Duration::from_millis(20))).always());
+    for count in 1..=5 {
+        let write = create_intent(&near, &format!("key-{count:05}"));
+        let written = write.call.clone();
+        add(&near, write, "lamp", 1).await.unwrap();
+        let token = written.facts().token;
+        for (mode, token) in [
+            (Some(ReadMode::Local), token),
+            (Some(ReadMode::Bounded { max_ms: 10_000 }), token),
+            (None, None),
+        ] {
+            let mut spec = spec("eu1");
+            (spec.want.mode, spec.want.token) = (mode, token);
+            let call = request(&far);
+            assert_eq!(read(&far, &call, spec).await.unwrap().value, Some(count));
+            assert!(call.facts().token >= written.facts().token);
+        }
+    }
+    assert!(proxy.hits() >= 15);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Act, Did, Rules, When, message::Message};
+use super::{Act, Did, Rules, When, dialect::Translation, message::Message};
 
 /// What no server understands: it fails by it, and with it the transaction that is open, by the server's own rules.
 const NONSENSE: &str = "injected fault";
@@ -29,6 +29,8 @@ pub(super) struct Link {
     number: u64,
     /// The server's word in its last ReadyForQuery: idle, in a transaction, in a failed one.
     status: u8,
+    /// The transaction shows a moment before every table.
+    younger: bool,
     /// Texts of the statements and portals there are, by name.
     statements: HashMap<String, String>,
     portals: HashMap<String, String>,
@@ -85,6 +87,7 @@ impl Link {
             rules,
             number,
             status: b'I',
+            younger: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
         }
@@ -221,7 +224,8 @@ impl Link {
         match act {
             Act::Answer(code, did) => {
                 self.did(did, request).await?;
-                self.fail(code).await
+                let answer = self.failure(code, text_of(code)).await?;
+                self.client.send(&answer).await
             }
             Act::Die(code, did) => {
                 self.did(did, request).await?;
@@ -237,7 +241,7 @@ impl Link {
                 over()
             }
             Act::CutInAnswer => {
-                let answer = self.ask(&request.messages).await?;
+                let answer = self.run_request(request).await?;
                 self.client.send_half(&answer).await?;
                 over()
             }
@@ -247,7 +251,7 @@ impl Link {
             }
             Act::Silence(did) => {
                 if did == Did::All {
-                    self.ask(&request.messages).await?;
+                    self.run_request(request).await?;
                 }
                 self.silence().await
             }
@@ -266,27 +270,75 @@ impl Link {
             .as_deref()
             .is_some_and(|text| is(text, "COMMIT"));
         if did == Did::All {
-            self.ask(&request.messages).await?;
+            self.run_request(request).await?;
         } else if commits {
             self.ask(&[Message::query("ROLLBACK")]).await?;
         }
         Ok(())
     }
 
-    /// Makes the server fail, and passes that on under another code.
-    async fn fail(&mut self, code: &str) -> io::Result<()> {
+    /// Makes the server fail, and gives that another code.
+    async fn failure(&mut self, code: &str, text: &str) -> io::Result<Vec<Message>> {
         let mut answer = self.ask(&[Message::query(NONSENSE)]).await?;
         for said in &mut answer {
             if said.is(b'E') {
-                *said = Message::report("ERROR", code, text_of(code));
+                *said = Message::report("ERROR", code, text);
             }
         }
-        self.client.send(&answer).await
+        Ok(answer)
     }
 
     async fn pass(&mut self, request: &Request) -> io::Result<()> {
-        let answer = self.ask(&request.messages).await?;
+        let answer = self.run_request(request).await?;
         self.client.send(&answer).await
+    }
+
+    /// The server's answer, in whichever dialect is spoken.
+    async fn run_request(&mut self, request: &Request) -> io::Result<Vec<Message>> {
+        let rules = Arc::clone(&self.rules);
+        let Some(dialect) = &rules.dialect else {
+            return self.ask(&request.messages).await;
+        };
+        if let Some(text) = &request.runs {
+            dialect.note(text);
+        }
+        let runs = request.runs.as_deref().unwrap_or_default();
+        self.younger &= self.status != b'I';
+        if self.younger && runs.contains("FROM ") {
+            return self.failure("42P01", "relation does not exist").await;
+        }
+        // A text is sent once, where it is prepared or asked for simply; a Bind has nothing to translate.
+        let simple = request.messages.iter().any(|said| said.is(b'Q'));
+        let text = if simple {
+            request.runs.clone()
+        } else {
+            request.prepares.clone()
+        };
+        let Some(text) = text else {
+            return self.ask(&request.messages).await;
+        };
+        match dialect.translate(&text, self.status != b'I') {
+            Translation::Text(new) => self.ask(&translated(request, &text, &new)).await,
+            Translation::Refused { code, text } => self.failure(code, &text).await,
+            Translation::Younger(new) => {
+                let answer = self.ask(&translated(request, &text, &new)).await?;
+                self.younger = true;
+                Ok(answer)
+            }
+            Translation::Within { begin, text: new } => {
+                let begun = self.ask(&[Message::query(&begin)]).await?;
+                if begun.iter().any(|said| said.is(b'E')) {
+                    return Ok(begun);
+                }
+                let mut answer = self.ask(&translated(request, &text, &new)).await?;
+                self.ask(&[Message::query("COMMIT")]).await?;
+                // To the client it was a statement on its own.
+                if let Some(ready) = answer.last_mut() {
+                    ready.body = vec![b'I'];
+                }
+                Ok(answer)
+            }
+        }
     }
 
     /// The server's answer, down to ReadyForQuery. If the server leaves before, the client hears its last words.
@@ -316,6 +368,21 @@ impl Link {
     }
 }
 
+/// The messages with another text in place of this one.
+fn translated(request: &Request, old: &str, new: &str) -> Vec<Message> {
+    if old == new {
+        return request.messages.clone();
+    }
+    let messages = request.messages.iter().map(|said| {
+        if said.is(b'Q') || said.is(b'P') {
+            said.with_text(old, new)
+        } else {
+            said.clone()
+        }
+    });
+    messages.collect()
+}
+
 /// Whether a statement begins with this word.
 fn is(text: &str, word: &str) -> bool {
     let first = text.trim_start().get(..word.len());
@@ -333,6 +400,10 @@ fn text_of(code: &str) -> &'static str {
         "40003" => "result is ambiguous: injected by the proxy",
         "0A000" => "cached plan must not change result type",
         "57P01" => "server is shutting down",
+        "XCUBS" => {
+            "bounded staleness read with minimum timestamp bound of 1795000001.000000000,0 could not be satisfied by a \
+             local resolved timestamp of 1795000000.123456789,0"
+        }
         "53300" => "sorry, too many clients already",
         _ => "injected by the proxy",
     }

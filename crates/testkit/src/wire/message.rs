@@ -39,6 +39,20 @@ impl Message {
         }
     }
 
+    /// The same simple query or Parse, of another text.
+    pub(super) fn with_text(&self, old: &str, new: &str) -> Self {
+        let at = self
+            .body
+            .windows(old.len())
+            .position(|part| part == old.as_bytes())
+            .expect("the text was read from it");
+        let rest = &self.body[at + old.len()..];
+        Self {
+            tag: self.tag,
+            body: [&self.body[..at], new.as_bytes(), rest].concat(),
+        }
+    }
+
     /// An error or, with severity `NOTICE`, a notice.
     pub(super) fn report(severity: &str, code: &str, text: &str) -> Self {
         let mut body = Vec::new();
