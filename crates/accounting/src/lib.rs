@@ -60,6 +60,12 @@ pub mod journal {
     }
 }
 
+/// Every statement that this system sends, for who examines a database.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    storage::statements().collect()
+}
+
 /// The schema `accounting`, in the order in which its files are applied.
 #[must_use]
 pub fn migrations() -> &'static Migrations {

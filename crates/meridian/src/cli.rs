@@ -1,5 +1,6 @@
 //! The command line. Scripts and drills stand on it: names, outputs and exit codes change only by addition.
 
+mod doctor;
 mod regions;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
@@ -10,6 +11,7 @@ use platform_http::{JwksSource, Quota, TrustedProxies};
 use platform_runtime::{Secret, telemetry::Format};
 use world::{GrantedOffices, Ttl};
 
+pub(crate) use self::doctor::DoctorArgs;
 pub(crate) use self::regions::{ApplyArgs, PlanArgs, RegionsAction, RegionsArgs};
 
 const EXIT_CODES: &str = "\
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     /// Load the demo company and a generated catalogue.
     #[command(after_help = SEED_HELP)]
     Seed(SeedArgs),
+    /// Examine a database, and say what to do about what is not as it should be.
+    #[command(after_help = doctor::HELP)]
+    Doctor(DoctorArgs),
     /// Print a token for the world in this folder.
     #[command(after_help = TOKEN_HELP)]
     Token(TokenArgs),

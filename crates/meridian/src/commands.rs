@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub(crate) mod doctor;
 pub(crate) mod guard;
 pub(crate) mod healthcheck;
 pub(crate) mod migrate;

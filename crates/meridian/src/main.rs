@@ -35,6 +35,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(args) => commands::migrate::run(args),
         Command::Regions(args) => commands::regions::run(args),
         Command::Seed(args) => commands::seed::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
         Command::Token(args) => commands::token::run(&args),
         Command::Openapi => commands::openapi::run(),
         Command::Healthcheck(args) => commands::healthcheck::run(&args),

@@ -5,7 +5,7 @@ use std::{
     fmt,
     ops::{Deref, DerefMut},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -90,12 +90,35 @@ impl DerefMut for Connection {
     }
 }
 
+/// What servers said of their own accord: the first few, for who examines them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notices(Arc<Mutex<Vec<String>>>);
+
+impl Notices {
+    const KEPT: usize = 16;
+
+    fn keep(&self, notice: &str) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < Self::KEPT {
+            kept.push(notice.to_owned());
+        }
+    }
+
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone()
+    }
+}
+
 /// Moves what is said on a connection, until it ends.
 #[expect(
     clippy::disallowed_methods,
     reason = "the task ends with the connection, which its client closes when it is dropped"
 )]
-pub(crate) fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>) -> JoinHandle<()>
+pub(crate) fn drive<S, T>(
+    mut connection: tokio_postgres::Connection<S, T>,
+    notices: Notices,
+) -> JoinHandle<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -106,6 +129,7 @@ where
                 // CockroachDB tells of licences and of jobs that it waits for.
                 Some(Ok(AsyncMessage::Notice(notice))) => {
                     tracing::debug!(notice = notice.message(), "database.notice");
+                    notices.keep(notice.message());
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {

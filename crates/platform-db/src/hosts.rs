@@ -30,7 +30,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
     DatabaseUrl, DbError,
-    connection::{Connection, Failure, NoConnection, drive, no_connection},
+    connection::{Connection, Failure, NoConnection, Notices, drive, no_connection},
 };
 
 /// TCP, TLS and authentication of one address. A node that hangs still accepts, by its kernel.
@@ -62,6 +62,7 @@ pub(crate) struct Hosts {
     /// How often the schema was found changed.
     schema_changes: Arc<AtomicU64>,
     places: Mutex<BTreeMap<Place, State>>,
+    notices: Notices,
 }
 
 #[derive(Debug)]
@@ -129,7 +130,44 @@ impl Hosts {
             connecting: Semaphore::new(CONNECTING_MAX),
             schema_changes: Arc::default(),
             places: Mutex::default(),
+            notices: Notices::default(),
         })
+    }
+
+    /// A table for each host of the URL alone.
+    pub(crate) fn each(url: &str, application_name: &str) -> Result<Vec<Self>, DbError> {
+        let count = Self::new(url, application_name)?.hosts.len();
+        let alone = |n| {
+            let mut one = Self::new(url, application_name)?;
+            one.hosts = vec![one.hosts.swap_remove(n)];
+            Ok(one)
+        };
+        (0..count).map(alone).collect()
+    }
+
+    /// The hosts as people name them.
+    pub(crate) fn told_all(&self) -> String {
+        let told: Vec<String> = self.hosts.iter().map(Host::told).collect();
+        told.join(", ")
+    }
+
+    /// Whether every host is this machine.
+    pub(crate) fn are_here(&self) -> bool {
+        self.hosts.iter().all(|host| match &host.at {
+            At::Name => host.name == "localhost",
+            At::Address(address) => address.is_loopback(),
+            At::Socket(_) => true,
+        })
+    }
+
+    /// Whether connections are encrypted, and verified.
+    pub(crate) fn are_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What the servers said of their own accord.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        self.notices.kept()
     }
 
     /// Whether there is more than one host.
@@ -288,11 +326,11 @@ impl Hosts {
         let (client, task) = if let Some(tls) = tls {
             config.ssl_mode(SslMode::Require);
             let (client, connection) = config.connect(tls.clone()).await?;
-            (client, drive(connection))
+            (client, drive(connection, self.notices.clone()))
         } else {
             config.ssl_mode(SslMode::Disable);
             let (client, connection) = config.connect(NoTls).await?;
-            (client, drive(connection))
+            (client, drive(connection, self.notices.clone()))
         };
         let aborts = task.abort_handle();
         Ok((ClientWrapper::new(client, task), aborts))

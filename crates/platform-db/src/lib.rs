@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod db;
 mod directory;
+pub mod doctor;
 pub mod effects;
 mod engine;
 mod error;

@@ -48,8 +48,16 @@ impl fmt::Debug for Migrations {
 }
 
 impl Migrations {
-    fn history(&self) -> String {
+    pub(crate) fn history(&self) -> String {
         format!("platform.migrations_{}", self.system)
+    }
+
+    /// Asks which version the database has.
+    pub(crate) fn version_query(&self) -> String {
+        format!(
+            "SELECT coalesce(max(version), 0)::INT8 FROM {}",
+            self.history()
+        )
     }
 
     fn parsed(&self) -> Result<Vec<Migration>, MigrateError> {
@@ -64,7 +72,7 @@ impl Migrations {
     }
 
     /// The newest version that this program knows.
-    fn newest(&self) -> Result<i64, MigrateError> {
+    pub(crate) fn newest(&self) -> Result<i64, MigrateError> {
         let versions = self.parsed()?;
         Ok(versions
             .iter()

@@ -39,6 +39,12 @@ pub mod orders {
     }
 }
 
+/// Every statement that this system sends, for who examines a database.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    storage::statements().collect()
+}
+
 /// The schema `sales`, in the order in which its files are applied.
 #[must_use]
 pub fn migrations() -> &'static Migrations {

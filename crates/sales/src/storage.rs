@@ -39,8 +39,7 @@ fn wide(row: &Row, column: &'static str) -> Result<i128, DbError> {
         .map_err(|error: std::num::ParseIntError| corrupt(column, error))
 }
 
-/// Every statement of this crate, for the tests that prepare and explain each of them.
-#[cfg(test)]
+/// Every statement of this crate, for those who prepare and explain each of them.
 pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
     customers::STATEMENTS
         .iter()

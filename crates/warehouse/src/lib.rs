@@ -165,6 +165,12 @@ pub mod locations {
     }
 }
 
+/// Every statement that this system sends, for who examines a database.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    storage::statements().collect()
+}
+
 /// The schema `warehouse`, in the order in which its files are applied.
 #[must_use]
 pub fn migrations() -> &'static Migrations {

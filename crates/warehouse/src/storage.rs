@@ -47,8 +47,7 @@ pub(crate) fn corrupt(column: &str, source: impl Into<Box<dyn Error + Send + Syn
     }
 }
 
-/// Every statement of this crate, for the tests that prepare and explain each of them.
-#[cfg(test)]
+/// Every statement of this crate, for those who prepare and explain each of them.
 pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
     items::STATEMENTS
         .iter()

@@ -37,6 +37,18 @@ pub fn systems() -> [&'static Migrations; 4] {
     ]
 }
 
+/// Every statement that these systems send.
+#[must_use]
+pub fn statements() -> Vec<&'static str> {
+    [
+        platform_db::statements(),
+        accounting::statements(),
+        warehouse::statements(),
+        sales::statements(),
+    ]
+    .concat()
+}
+
 /// The role that services connect as; `migrate` makes it, with the least rights.
 const APP_ROLE: &str = "meridian_app";
 

@@ -36,7 +36,6 @@ const PAGE_ASC: &str = select_account!(
 const INSERT: &str = "INSERT INTO accounting.accounts \
     (code, name, type, normal, status, version, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[GET, KNOWN, PAGE_DESC, PAGE_ASC, INSERT];
 
 pub(crate) async fn get(session: &Session, code: &AccountCode) -> Result<Option<Account>, DbError> {

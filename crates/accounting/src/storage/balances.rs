@@ -54,7 +54,6 @@ const STORE: &str = "
 const FORGET: &str =
     "DELETE FROM accounting.period_balances WHERE region = $1 AND office = $2 AND period = $3";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[NOW, AS_OF, STORE, FORGET];
 
 /// What moved in the books of the offices over the span, on one account or on all.

@@ -35,7 +35,6 @@ const INSERT: &str = "
                 $23::INT8[], $24::TEXT[])
         AS p (id, entry, line, period, effective_date, debit, credit, amount_minor, memo)";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[INSERT];
 
 /// Inserts entries of one office that were recorded together, and rows for the months in `first`.

@@ -170,7 +170,6 @@ const ABOUT: &str = concat!(
 const OFFICE: &str =
     "SELECT region, office FROM accounting.journal_entries WHERE region = ANY ($1) AND id = $2";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     MANY,

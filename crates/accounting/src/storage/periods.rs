@@ -59,7 +59,6 @@ macro_rules! page {
 const PAGE_DESC: &str = page!("<", "DESC");
 const PAGE_ASC: &str = page!(">", "ASC");
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[STATUSES, LOCK, INSERT, UPDATE, PAGE_DESC, PAGE_ASC];
 
 /// Which periods a list shows.

@@ -83,7 +83,6 @@ const ON_DAY: &str = "
 const HUGE: &str = "SELECT 1::INT8 AS one FROM accounting.postings \
     WHERE region = $1 AND office = $2 AND amount_minor > 8796093022208 LIMIT 1";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[OF_ACCOUNT, UNSOUND, BY_SUBJECT, ON_DAY, HUGE];
 
 /// A posting that breaks invariant I1.

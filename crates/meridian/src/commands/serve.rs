@@ -25,7 +25,10 @@ use crate::{
 };
 
 /// CockroachDB's default `--max-offset`; PostgreSQL has one clock.
-const MAX_CLOCK_OFFSET: Duration = Duration::from_millis(500);
+pub(super) const MAX_CLOCK_OFFSET: Duration = Duration::from_millis(500);
+
+/// Connections that reads share.
+pub(super) const READ_CONNECTIONS: u16 = 2;
 
 /// How often a database that cannot be used yet is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -182,7 +185,7 @@ fn open(args: &ServeArgs, topology: &Topology, registry: &mut Registry) -> Resul
         regions: topology.tags(),
         primary: topology.primary().tag.clone(),
         max_connections: args.connections.into(),
-        read_connections: 2,
+        read_connections: READ_CONNECTIONS.into(),
         application_name: format!("meridian {}", args.region),
         max_clock_offset: MAX_CLOCK_OFFSET,
     };

@@ -6,7 +6,8 @@ use std::{
 
 use crate::support::{ended, meridian, open_folder, run};
 
-const SUBCOMMANDS: [&str; 8] = [
+const SUBCOMMANDS: [&str; 9] = [
+    "doctor",
     "up",
     "serve",
     "migrate",

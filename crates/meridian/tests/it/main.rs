@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod cli;
+mod doctor;
 mod support;
 mod token;
 mod up;

@@ -50,6 +50,7 @@ fn a_world_comes_up_refuses_a_second_one_and_ends_even_when_it_is_killed() {
     seeds_once(dir.path());
     has_nothing_to_migrate(dir.path());
     has_nothing_to_place(dir.path());
+    is_well(dir.path());
     refuses_a_schema_of_the_future(&world, dir.path());
 
     // Killed without a word: everything it started ends by itself.
@@ -111,6 +112,18 @@ fn seeds_once(folder: &Path) {
         seed("2000"),
         (500, 1503),
         "a larger catalogue loads what is missing"
+    );
+}
+
+fn is_well(folder: &Path) {
+    let told = run(folder, &["doctor", "--strict", "--json"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let json: Value = serde_json::from_str(&told.stdout).unwrap();
+    let checks = json["checks"].as_array().unwrap();
+    assert!(checks.len() > 20, "{json}");
+    assert!(
+        checks.iter().all(|check| check["outcome"] == "pass"),
+        "{json}"
     );
 }
 

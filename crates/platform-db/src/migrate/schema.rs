@@ -55,10 +55,7 @@ impl Db {
 
     async fn schema_version(&self, system: &Migrations) -> Result<i64, DbError> {
         let deadline = Instant::now() + CHECK_WAIT;
-        let sql = format!(
-            "SELECT coalesce(max(version), 0)::INT8 FROM {}",
-            system.history()
-        );
+        let sql = system.version_query();
         let asked = async {
             let shared = self.pools().shared(self.next_turn(), deadline).await?;
             Ok(shared.query_one(&sql, &[]).await?.try_get(0)?)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod cockroach;
+mod doctor;
 mod faults;
 mod fixture;
 mod hot;

@@ -98,7 +98,6 @@ const ANONYMISE: &str = "UPDATE sales.customers \
     SET name = $3, email = NULL, email_key = NULL, phone = NULL, tax_id = NULL, status = $4, version = $5, \
         updated_at = $6, key_ids = ARRAY[]::UUID[] WHERE region = $1 AND id = $2";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     GET_ANYWHERE,

@@ -311,7 +311,6 @@ const BALANCES: &str = concat!(
         OR d.invoiced_minor::NUMERIC - d.credited_minor - d.paid_minor + d.refunded_minor <> 0"
 );
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[ORDERS, LINES, OPEN_LINES, BALANCES];
 
 /// Orders that are not the sums of what was recorded of them: how often, and the first `limit`.

@@ -12,7 +12,6 @@ use kernel::{
 use platform_db::{DbError, Row, Session, ToSql, offices::OfficeHome};
 use uuid::Uuid;
 
-#[cfg(test)]
 pub(super) use self::statements::STATEMENTS;
 use self::{
     columns::{LineColumns, OrderColumns},

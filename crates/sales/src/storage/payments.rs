@@ -43,7 +43,6 @@ const INSERT: &str = "INSERT INTO sales.payments (region, id, office, order_id, 
         created_by) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[GET, PAGE_DESC, PAGE_ASC, INSERT];
 
 /// The payment, if it is one of this order.

@@ -110,7 +110,6 @@ const OWING_AT: &str = concat!(
 const OPEN_ORDERS: &str = "SELECT count(*) AS orders FROM sales.orders \
     WHERE region = $1 AND office = $2 AND status = 'confirmed'";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[SOLD, BY_DAY, OWING, OWING_AT, OPEN_ORDERS];
 
 pub(crate) async fn sold(

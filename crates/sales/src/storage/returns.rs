@@ -52,7 +52,6 @@ const INSERT: &str = "WITH goods AS (INSERT INTO sales.returns (region, id, offi
             $21::INT8[], $22::UUID[]) \
         AS n (position, line, item, quantity, disposition, reason, net_minor, tax_minor, cost_minor, movement)";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[GET, PAGE_DESC, PAGE_ASC, LINES, INSERT];
 
 /// The return, if it is one of this order.

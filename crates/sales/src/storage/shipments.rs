@@ -47,7 +47,6 @@ const INSERT: &str = "WITH goods AS (INSERT INTO sales.shipments (region, id, of
     FROM unnest($16::UUID[], $17::UUID[], $18::INT8[], $19::INT8[], $20::INT8[], $21::INT8[], $22::UUID[]) \
         AS n (line, item, quantity, net_minor, tax_minor, cost_minor, movement)";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[GET, PAGE_DESC, PAGE_ASC, LINES, INSERT];
 
 /// The shipment, if it is one of this order.

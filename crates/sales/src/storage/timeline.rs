@@ -45,7 +45,6 @@ const RETURNS: &str = "
     WHERE d.region = $1 AND d.order_id = $2
     ORDER BY d.created_at, d.id";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[STEPS, CANCELLATIONS, PAYMENTS, SHIPMENTS, RETURNS];
 
 /// The states that an order went through.

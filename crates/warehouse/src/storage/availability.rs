@@ -13,7 +13,6 @@ const OF_SKU: &str = "SELECT l.office, LEAST(sum(l.on_hand - l.reserved), 900719
     WHERE i.sku = $2 AND i.status = 'active' AND l.on_hand > l.reserved GROUP BY l.office";
 const HAS_SKU: &str = "SELECT EXISTS (SELECT 1 FROM warehouse.items WHERE sku = $1) AS found";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[OF_ITEMS, OF_SKU, HAS_SKU];
 
 /// What of each item is neither sold nor held, by office; offices with none are left out.

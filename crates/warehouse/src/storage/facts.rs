@@ -34,7 +34,6 @@ const HELD: &str = "
 
 const SKUS: &str = "SELECT id, sku FROM warehouse.items WHERE id = ANY ($1)";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[MOVEMENTS, RESERVATIONS, HELD, SKUS];
 
 pub(crate) async fn movements(

@@ -95,7 +95,6 @@ const INSERT_MANY: &str = "INSERT INTO warehouse.items \
         AS row (id, sku, name, description, country, unit, barcode) \
     ON CONFLICT (sku) DO NOTHING RETURNING id";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     LOCK,

@@ -146,7 +146,6 @@ const PAGE_AT_ITEM_DESC: &str = page_at!(" AND s.item = $10", "<", "DESC");
 const PAGE_AT_ITEM_ASC: &str = page_at!(" AND s.item = $10", ">", "ASC");
 const UPSERT: &str = upsert_levels!();
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     LOCK,
     GET,

@@ -42,7 +42,6 @@ const INSERT: &str = "INSERT INTO warehouse.locations \
 const UPDATE: &str = "UPDATE warehouse.locations \
     SET name = $2, kind = $3, version = $4, updated_at = $5 WHERE code = $1";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     OFFICES,

@@ -123,7 +123,6 @@ const INSERT: &str = concat!(
               recorded_by)"
 );
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     PAGE_DESC,

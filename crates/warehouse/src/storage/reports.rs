@@ -68,7 +68,6 @@ const UNSOUND: &str = concat!(
 const HAS_STOCK: &str = "SELECT EXISTS (SELECT 1 FROM warehouse.stock_levels WHERE region = $1 AND office = $2 \
     AND (on_hand > 0 OR incoming > 0)) AS found";
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     VALUES,
     VALUES_AT,

@@ -162,7 +162,6 @@ const IN_THE_WAY: &str = select_reservation!(
      ORDER BY r.expires_at NULLS LAST, r.id LIMIT $4"
 );
 
-#[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GET,
     LOCK,

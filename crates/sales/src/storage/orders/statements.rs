@@ -151,7 +151,6 @@ pub(super) const DUE: &str = "SELECT id FROM sales.orders \
 pub(super) const HAS_OPEN: &str = "SELECT EXISTS (SELECT 1 FROM sales.orders WHERE region = $1 AND office = $2 \
     AND (status = 'confirmed' OR (status = 'draft' AND expires_at > $3))) AS found";
 
-#[cfg(test)]
 pub(in crate::storage) const STATEMENTS: &[&str] = &[
     GET,
     LOCK,
