@@ -53,8 +53,8 @@ impl Verdict {
                 Self::Lost
             }
             _ if code.starts_with("08") => Self::Lost,
-            // range unavailable; no replica nearby that is young enough, or at home
-            "58C00" | "XCUBS" | "XCHR1" | "XCHR2" => Self::Unavailable,
+            // range unavailable; throttled for want of a licence; no replica nearby that is young enough, or at home
+            "58C00" | "XXC02" | "XCUBS" | "XCHR1" | "XCHR2" => Self::Unavailable,
             _ if code.starts_with("53") => Self::Unavailable, // disk full, out of memory
             _ => Self::Bug,
         }
@@ -103,6 +103,7 @@ mod tests {
             ("23503", Verdict::Constraint),
             ("53100", Verdict::Unavailable),
             ("58C00", Verdict::Unavailable),
+            ("XXC02", Verdict::Unavailable),
             ("XCUBS", Verdict::Unavailable),
             ("0A000", Verdict::StalePlan),
             ("XXA00", Verdict::Bug),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, Method, Request, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, Request, StatusCode},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
@@ -173,7 +173,18 @@ impl TestRequest {
 
     /// Sends it.
     pub async fn send(self) -> Answer {
-        let request = self.parts.body(self.body).expect("a request");
+        let mut request = self.parts.body(self.body).expect("a request");
+        // PostgreSQL has one copy and shows the newest state whatever is asked for. CockroachDB shows an older one over
+        // several offices unless it is told otherwise; tests that are about that say what they want.
+        let says = |name| request.headers().contains_key(name);
+        if crate::db::on_cockroach()
+            && request.method() == Method::GET
+            && !says("read-consistency")
+            && !says("consistency-token")
+        {
+            let strong = HeaderValue::from_static("strong");
+            request.headers_mut().insert("read-consistency", strong);
+        }
         let response = match self.router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, Once, PoisonError},
+    sync::{
+        Mutex, Once, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -557,7 +560,15 @@ async fn engine_of(server: &Server) -> (DatabaseUrl, Engine) {
         true => Engine::Cockroach,
         false => Engine::Postgres,
     };
+    ON_COCKROACH.fetch_or(engine == Engine::Cockroach, Ordering::Relaxed);
     (address, engine)
+}
+
+/// Whether the tests of this process meet a CockroachDB.
+static ON_COCKROACH: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn on_cockroach() -> bool {
+    ON_COCKROACH.load(Ordering::Relaxed)
 }
 
 /// One name per set of schemas, on which every process of every test agrees.

@@ -43,7 +43,7 @@ const POSTGRES_ONLY: [&str; 2] = [
     "crates/testkit/src/template.rs",
 ];
 
-/// Checks every `.sql` file and every statement that stands whole in a source file.
+/// Checks every `.sql` file, every statement that stands whole in a source file, and what documents tell to type.
 pub(crate) fn check() -> Result<()> {
     let folder = run::target().join("statements/sources");
     empty(&folder)?;
@@ -61,6 +61,13 @@ pub(crate) fn check() -> Result<()> {
             if !statements.is_empty() {
                 let path = folder.join(format!("{}.sql", file.path.replace('/', ".")));
                 fs::write(&path, statements)?;
+                paths.push(path);
+            }
+        } else if file.has_extension("md") {
+            let blocks = sql_blocks(&file.text);
+            if !blocks.trim().is_empty() {
+                let path = folder.join(format!("{}.sql", file.path.replace('/', ".")));
+                fs::write(&path, blocks)?;
                 paths.push(path);
             }
         }
@@ -141,6 +148,21 @@ fn checker() -> Option<PathBuf> {
     whole(&folder).then_some(folder)
 }
 
+/// What stands in the `sql` blocks of a document, each line at its own place.
+fn sql_blocks(markdown: &str) -> String {
+    let mut inside = false;
+    let mut text = String::new();
+    for line in markdown.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sql";
+        } else if inside {
+            text.push_str(line);
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// The statements of a source file, each after the line it stands in.
 fn statements(source: &str) -> String {
     let literals = rust::parse(source).literals;
@@ -216,5 +238,11 @@ mod tests {
             .arg(checker.join(grammar))
             .arg(path);
         Some(String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned())
+    }
+
+    #[test]
+    fn the_statements_of_a_document_keep_their_lines() {
+        let document = "# Run\n```sql\nSHOW JOBS;\n```\n```sh\nls\n```\n";
+        assert_eq!(sql_blocks(document), "\n\nSHOW JOBS;\n\n\n\n\n");
     }
 }
