@@ -78,6 +78,8 @@ Examples:
   meridian up --quota 'q=600;w=60'
   meridian up --state /tmp/other --port 9101 --database-port 9433
   meridian up --database-url postgres://postgres:secret@127.0.0.1:5432/meridian
+  meridian up --database-url 'postgres://root@db1:26257,db2:26257/meridian?sslmode=disable'
+  meridian up --engine cockroach
 
 Exit codes: 0 ended by a signal, 1 did not come up (nothing is left running), 2 wrong command line,
 4 another `up` runs on the same state.";
@@ -93,12 +95,17 @@ pub(crate) struct UpArgs {
     /// The first region's port; the others follow. A taken port is replaced by a free one.
     #[arg(long, value_name = "PORT", default_value_t = world::up::PORT)]
     pub(crate) port: u16,
-    /// The embedded database's port [default: 5433, or a free one].
+    /// The embedded database's port, the first one of a cluster [default: 5433 or 26257, or a free one].
     #[arg(long, value_name = "PORT")]
     pub(crate) database_port: Option<u16>,
-    /// Use this PostgreSQL or CockroachDB, as a role that may create roles, instead of an embedded one.
+    /// Use this PostgreSQL or CockroachDB instead of an embedded one, as a role that may create roles and the database,
+    /// if that is not there.
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<Secret<String>>,
+    /// Which embedded database: one PostgreSQL server, or a CockroachDB cluster of two nodes a region, for which a
+    /// `cockroach` must be on the PATH.
+    #[arg(long, value_enum, default_value_t = EmbeddedEngine::Postgres, conflicts_with = "database_url")]
+    pub(crate) engine: EmbeddedEngine,
     /// Folder of region files [default: regions, if it is there, else those of the build].
     #[arg(long, value_name = "FOLDER", env = "MERIDIAN_REGIONS")]
     pub(crate) regions: Option<PathBuf>,
@@ -119,6 +126,15 @@ pub(crate) struct UpArgs {
     /// Where programs are looked for.
     #[arg(long, hide = true, env = "PATH")]
     pub(crate) path: Option<OsString>,
+}
+
+/// An embedded database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EmbeddedEngine {
+    /// PostgreSQL.
+    Postgres,
+    /// CockroachDB.
+    Cockroach,
 }
 
 const SERVE_HELP: &str = "\

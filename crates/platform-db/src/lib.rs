@@ -56,7 +56,8 @@ pub use feed::{FeedEvent, FeedFilter, FeedSlice};
 pub use kernel::{Read, RowEnd, RowRefusal, RowsEnd};
 pub use keys::Void;
 pub use migrate::{
-    AppliedMigration, MigrateError, MigrateReport, Migrations, analyze, migrate, migrations,
+    AppliedMigration, MigrateError, MigrateReport, Migrations, analyze, create_database, migrate,
+    migrations,
 };
 pub use placement::Placement;
 pub use pool::{Object, Pool, connect, pool};

@@ -18,7 +18,7 @@ use refinery_core::{Migration, Runner};
 pub use self::statistics::analyze;
 
 use crate::{
-    DbError, Placement,
+    DatabaseUrl, DbError, Placement,
     placement::PlanError,
     pool::{self, Object, Pool},
     verdict::Verdict,
@@ -241,10 +241,43 @@ pub(crate) const STATEMENTS: &[&str] = &[
     lease::HOLDER,
     lease::RELEASE,
     rights::FIND_ROLE,
+    FIND_DATABASE,
 ];
 
 /// How often a run that broke off is repeated from the start.
 const RUNS_MAX: u32 = 5;
+
+/// A database that every server of both engines has.
+const MAINTENANCE: &str = "postgres";
+
+const FIND_DATABASE: &str =
+    "SELECT count(*)::INT8 AS found FROM pg_catalog.pg_database WHERE datname = $1::TEXT";
+
+/// Makes the database that the URL names, if it is not there. Whether it was made; where the server cannot be asked
+/// about databases, whoever goes on will hear why.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn create_database(owner_url: &str) -> Result<bool, DbError> {
+    let url = DatabaseUrl::parse(owner_url)?;
+    let Some(name) = url.driver()?.get_dbname().map(str::to_owned) else {
+        return Ok(false);
+    };
+    let elsewhere = url.with_database(MAINTENANCE).expose();
+    let Ok(client) = pool::connect(&elsewhere, "meridian migrate").await else {
+        return Ok(false);
+    };
+    let found: i64 = client
+        .query_one(FIND_DATABASE, &[&name])
+        .await?
+        .try_get(0)?;
+    if found > 0 {
+        return Ok(false);
+    }
+    let create = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
+    client.batch_execute(&create).await?;
+    Ok(true)
+}
 
 /// Brings the schemas up to date, `platform` first whether named or not, and gives the services' role
 /// `meridian_app` its rights. May be run at any time, by several at once; `progress` is told what happens.

@@ -1,9 +1,10 @@
-//! The embedded PostgreSQL: found or fetched, initialised once, started under a guard, and started again when
-//! it ends while it should not.
+//! The embedded database, PostgreSQL or a CockroachDB cluster: found (or fetched), initialised once, started under
+//! guards, and started again when it ends while it should not.
 
 pub mod account;
 pub mod binaries;
 mod cluster;
+pub mod cockroach;
 mod download;
 mod server;
 
@@ -12,6 +13,7 @@ use std::{io, path::PathBuf};
 pub use self::{
     account::{Account, NoAccount},
     binaries::{Binaries, NamedError, Search},
+    cockroach::Cockroach,
     download::DownloadError,
     server::Engine,
 };
@@ -20,14 +22,26 @@ use crate::{
     state::{Hold, StateError},
 };
 
+/// Which database is embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// One server.
+    #[default]
+    Postgres,
+    /// Nodes in every region, of a program that is on the `PATH`.
+    Cockroach,
+}
+
 /// What a user may say about the embedded database.
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
+    /// Which it is.
+    pub kind: Kind,
     /// The folder of the server's programs.
     pub named: Option<PathBuf>,
     /// `PATH`.
     pub path: Option<std::ffi::OsString>,
-    /// The port; 5433 or a free one near it if not said.
+    /// The (first) port; 5433, for CockroachDB 26257, or a free one near it if not said.
     pub port: Option<u16>,
 }
 
@@ -40,6 +54,12 @@ pub enum EngineError {
     /// The programs that the user named will not do.
     #[error(transparent)]
     Named(#[from] NamedError),
+    /// There is no `cockroach`.
+    #[error(
+        "there is no cockroach on the PATH: install it by `{}` (without a licence key a cluster is throttled after 7 days; `up --fresh` begins a new one)",
+        cockroach::install_line()
+    )]
+    NoCockroach,
     /// There are no programs.
     #[error(transparent)]
     Download(#[from] DownloadError),

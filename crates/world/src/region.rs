@@ -1,6 +1,7 @@
 //! One region of the laptop world: a process that serves all systems, and who looks after it.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -26,8 +27,8 @@ pub(crate) struct Settings {
     pub(crate) folder: Folder,
     /// The folder of region files, if not the embedded ones.
     pub(crate) regions: Option<PathBuf>,
-    /// The URL that services connect by.
-    pub(crate) database: String,
+    /// The URLs that services connect by.
+    pub(crate) databases: BTreeMap<RegionTag, String>,
     pub(crate) quota: String,
     /// What the servers log.
     pub(crate) log: String,
@@ -201,6 +202,11 @@ impl Keeper<'_> {
         }
     }
 
+    fn database(&self) -> String {
+        let url = self.settings.databases.get(&self.region);
+        url.cloned().unwrap_or_default()
+    }
+
     fn log(&self) -> PathBuf {
         self.settings.folder.log(self.region.as_str())
     }
@@ -238,7 +244,7 @@ impl Keeper<'_> {
             args,
             envs: vec![
                 // Not an argument: everyone on the machine can read those.
-                ("MERIDIAN_DATABASE_URL", settings.database.clone()),
+                ("MERIDIAN_DATABASE_URL", self.database()),
                 ("MERIDIAN_LOG", settings.log.clone()),
             ],
             // What a user set for a single server would give all regions one name, or another database.
@@ -297,7 +303,10 @@ mod tests {
             exe: "/bin/meridian".into(),
             folder: Folder::new("/state"),
             regions: Some("/clone/regions".into()),
-            database: "postgres://meridian_app:hunter2@127.0.0.1:5433/meridian".into(),
+            databases: BTreeMap::from([(
+                "us1".parse().unwrap(),
+                "postgres://meridian_app:hunter2@127.0.0.1:5433/meridian".into(),
+            )]),
             quota: "q=600;w=60".into(),
             log: "warn".into(),
             all: vec![

@@ -61,6 +61,14 @@ pub fn app_url(owner_url: &str, password: Option<&str>) -> Result<String, SetupE
     Ok(owner.with_user(APP_ROLE, password).expose())
 }
 
+/// Makes the database that the URL names, if it is not there. Whether it was made.
+///
+/// # Errors
+/// [`SetupError`].
+pub async fn create_database(owner_url: &str) -> Result<bool, SetupError> {
+    Ok(platform_db::create_database(owner_url).await?)
+}
+
 /// Applies what is missing, gives the services' role its rights and this password, places the tables as far as that
 /// takes nothing away, loads the offices that the topology names and the database does not have.
 ///

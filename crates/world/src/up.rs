@@ -1,6 +1,6 @@
 //! One command, a whole world: database, regions, a small company, and somebody who looks after them.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
 use futures_util::future::{join_all, try_join_all};
 use kernel::RegionTag;
@@ -11,7 +11,7 @@ use topology::{Topology, TopologyErrors};
 
 use crate::{
     banner::{self, Banner},
-    engine::{self, Engine, EngineError, EngineOptions},
+    engine::{self, Cockroach, Engine, EngineError, EngineOptions, Kind},
     issuer::{Issuer, IssuerError},
     ports::{self, NoFreePort, Wish},
     process::{Running, SpawnError, wait_for_all},
@@ -151,8 +151,14 @@ struct Builder<'a> {
     progress: Progress,
 }
 
+/// The embedded database, at work.
+enum Base {
+    Postgres(Box<Engine>, Running),
+    Cockroach(Cockroach, Vec<Running>),
+}
+
 struct World {
-    engine: Option<(Engine, Running)>,
+    engine: Option<Base>,
     settings: Settings,
     regions: Vec<(RegionTag, u16, Running)>,
     told: WorldFile,
@@ -162,6 +168,8 @@ struct World {
 struct Urls {
     owner: String,
     app: String,
+    /// As the services of each region have it.
+    regions: BTreeMap<RegionTag, String>,
 }
 
 impl Builder<'_> {
@@ -179,7 +187,7 @@ impl Builder<'_> {
 
         // A company to look at is loaded while the regions start.
         let demo = async { Ok::<_, UpError>(seed::demo(&urls.app, self.topology).await?) };
-        let (loaded, (settings, running)) = tokio::try_join!(demo, self.regions(&urls.app))?;
+        let (loaded, (settings, running)) = tokio::try_join!(demo, self.regions(&urls.regions))?;
         if loaded.loaded + loaded.movements > 0 {
             progress.step(&format!(
                 "loaded a demo company of {} items, {} movements of stock, {} journal entries",
@@ -209,7 +217,10 @@ impl Builder<'_> {
 
     /// Every region, ready. Between our look at a port and the region's, another process can take it: then all
     /// regions get other ports, since each is told those of the others.
-    async fn regions(&self, database: &str) -> Result<(Settings, Vec<Running>), UpError> {
+    async fn regions(
+        &self,
+        databases: &BTreeMap<RegionTag, String>,
+    ) -> Result<(Settings, Vec<Running>), UpError> {
         let mut tries = 1;
         loop {
             let all: Vec<_> = self
@@ -220,7 +231,7 @@ impl Builder<'_> {
                 .collect();
             self.progress
                 .step(&format!("starting {} regions", all.len()));
-            let settings = self.settings(database.to_owned(), all);
+            let settings = self.settings(databases.clone(), all);
             match self.start(&settings).await {
                 Ok(running) => return Ok((settings, running)),
                 Err(UpError::Region(error)) if error.is_port_taken() && tries < TRIES_MAX => {
@@ -275,23 +286,61 @@ impl Builder<'_> {
         }
     }
 
-    async fn database(&self) -> Result<(Option<(Engine, Running)>, Urls), UpError> {
-        let progress = &self.progress;
+    async fn database(&self) -> Result<(Option<Base>, Urls), UpError> {
+        let (progress, options) = (&self.progress, &self.options.engine);
         if let Some(url) = &self.options.database_url {
             let owner = url.expose().clone();
             progress.step("using the database of --database-url, which is never wiped");
+            if setup::create_database(&owner).await? {
+                progress.step("made the database, which was not there");
+            }
             let is_guarded = DatabaseUrl::parse(&owner).is_ok_and(|url| url.is_guarded());
             let password = is_guarded.then(|| self.hold.app_password());
             let app = setup::app_url(&owner, password.transpose()?.as_deref())?;
-            return Ok((None, Urls { owner, app }));
+            return Ok((None, self.everywhere(owner, app)));
         }
-        let options = &self.options.engine;
+        if options.kind == Kind::Cockroach {
+            return self.cockroach().await;
+        }
         let mut engine = Engine::prepare(self.hold, options, &self.options.exe, progress).await?;
         let running = engine.start_first().await?;
         progress.step(&format!("PostgreSQL runs on port {}", engine.port()));
         let owner = engine.owner_url();
         let app = setup::app_url(&owner, Some(engine.app_password()))?;
-        Ok((Some((engine, running)), Urls { owner, app }))
+        let urls = self.everywhere(owner, app);
+        Ok((Some(Base::Postgres(Box::new(engine), running)), urls))
+    }
+
+    /// Each region's services ask their own region's nodes first.
+    async fn cockroach(&self) -> Result<(Option<Base>, Urls), UpError> {
+        let (tags, options) = (self.topology.tags(), &self.options.engine);
+        let cluster = Cockroach::prepare(self.hold, options, &tags, &self.options.exe)?;
+        self.progress
+            .step("starting CockroachDB, two nodes a region");
+        let running = cluster.start(&self.progress).await?;
+        let owner = cluster.owner_url();
+        setup::create_database(&owner).await?;
+        let regions = tags.into_iter().map(|tag| {
+            let url = setup::app_url(&cluster.url_in(&tag), None)?;
+            Ok((tag, url))
+        });
+        let urls = Urls {
+            app: setup::app_url(&owner, None)?,
+            owner,
+            regions: regions.collect::<Result<_, SetupError>>()?,
+        };
+        Ok((Some(Base::Cockroach(cluster, running)), urls))
+    }
+
+    /// One place for all regions.
+    fn everywhere(&self, owner: String, app: String) -> Urls {
+        let tags = self.topology.tags().into_iter();
+        let regions = tags.map(|tag| (tag, app.clone())).collect();
+        Urls {
+            owner,
+            app,
+            regions,
+        }
     }
 
     fn ports(&self) -> Result<Vec<u16>, NoFreePort> {
@@ -306,12 +355,16 @@ impl Builder<'_> {
         Ok(reserved.into_iter().map(ports::Reserved::release).collect())
     }
 
-    fn settings(&self, database: String, all: Vec<(RegionTag, u16)>) -> Settings {
+    fn settings(
+        &self,
+        databases: BTreeMap<RegionTag, String>,
+        all: Vec<(RegionTag, u16)>,
+    ) -> Settings {
         Settings {
             exe: self.options.exe.clone(),
             folder: self.hold.folder().clone(),
             regions: self.options.regions.clone(),
-            database,
+            databases,
             quota: self.options.quota.clone(),
             log: self.options.log.clone(),
             all,
@@ -361,8 +414,13 @@ impl World {
             stop_engine.begin();
         };
         let engine = async {
-            if let Some((engine, running)) = self.engine {
-                engine.keep(running, stop_engine.clone(), progress).await;
+            let stop = stop_engine.clone();
+            match self.engine {
+                Some(Base::Postgres(engine, running)) => engine.keep(running, stop, progress).await,
+                Some(Base::Cockroach(engine, running)) => {
+                    engine.keep(running, stop, progress).await;
+                }
+                None => {}
             }
         };
         let all = async {

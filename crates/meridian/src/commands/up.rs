@@ -2,11 +2,11 @@
 
 use std::{env, path::PathBuf};
 
-use world::{EngineOptions, Progress, StateError, UpError, UpOptions};
+use world::{EngineOptions, Progress, StateError, UpError, UpOptions, engine::Kind};
 
 use super::{choose_tls, runtime};
 use crate::{
-    cli::UpArgs,
+    cli::{EmbeddedEngine, UpArgs},
     database::regions_here,
     failure::{FAILED, Failure, IN_USE},
 };
@@ -40,6 +40,10 @@ fn options(args: UpArgs) -> Result<UpOptions, Failure> {
         regions,
         database_url: args.database_url,
         engine: EngineOptions {
+            kind: match args.engine {
+                EmbeddedEngine::Postgres => Kind::Postgres,
+                EmbeddedEngine::Cockroach => Kind::Cockroach,
+            },
             named: args.pg_bin,
             path: args.path,
             port: args.database_port,

@@ -55,6 +55,14 @@ fn a_wrong_command_line_is_code_2_and_one_line() {
         &["up", "--nothing"],
         &["up", "--quota", "600"],
         &["up", "--port", "70000"],
+        &["up", "--engine", "oracle"],
+        &[
+            "up",
+            "--engine",
+            "cockroach",
+            "--database-url",
+            "postgres://h/d",
+        ],
         &["serve", "all"],
         &[
             "serve", "payroll", "--region", "eu1", "--jwks", "a", "--issuer", "b",

@@ -256,6 +256,22 @@ fn a_database_that_cannot_be_reached_ends_up_with_the_reason() {
     );
 }
 
+#[test]
+fn a_cluster_without_its_program_ends_up_with_how_to_get_it() {
+    let dir = open_folder();
+    let mut up = meridian(dir.path());
+    let up = ended(
+        up.args(["up", "--engine", "cockroach"])
+            .env("PATH", "/nowhere"),
+    );
+    assert_eq!((up.code, up.stdout.as_str()), (Some(1), ""), "{up:?}");
+    let last = up.stderr.lines().last().unwrap();
+    assert!(
+        last.starts_with("meridian: there is no cockroach") && last.contains("7 days"),
+        "{last}"
+    );
+}
+
 /// A port that nobody has now, with two more after it.
 fn free_port() -> u16 {
     (0..50)

@@ -1,7 +1,9 @@
 //! Migrations, the role and the schema check.
 
 use futures_util::future::join_all;
-use platform_db::{MigrateError, Migrations, SchemaError, migrate, migrations};
+use platform_db::{
+    DatabaseUrl, MigrateError, Migrations, SchemaError, create_database, migrate, migrations,
+};
 use testkit::{APP_PASSWORD, TestDb};
 
 use crate::fixture::{THINGS, create, create_intent, test_db};
@@ -54,6 +56,23 @@ async fn hard_case_33_jobs_that_run_at_once_wait_for_each_other() {
     create(&test.db(), create_intent(&test.db(), "key-00001"), "lamp")
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_made_once() {
+    let test = TestDb::blank().await;
+    let name = format!(
+        "{}_too",
+        test.query("SELECT current_database()").await[0][0]
+            .clone()
+            .unwrap()
+    );
+    let url = DatabaseUrl::parse(test.owner_url()).unwrap();
+    let url = url.with_database(&name).expose();
+    assert!(create_database(&url).await.unwrap());
+    assert!(!create_database(&url).await.unwrap());
+    platform_db::connect(&url, "test").await.unwrap();
+    test.query(&format!("DROP DATABASE {name}")).await;
 }
 
 #[tokio::test]

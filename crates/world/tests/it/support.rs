@@ -64,7 +64,7 @@ pub(crate) fn here() -> EngineOptions {
     EngineOptions {
         named: std::env::var_os("MERIDIAN_PG_BIN").map(Into::into),
         path: std::env::var_os("PATH"),
-        port: None,
+        ..EngineOptions::default()
     }
 }
 
