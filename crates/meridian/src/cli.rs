@@ -7,8 +7,10 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use kernel::{RegionTag, Role};
+use platform_db::PoolSizes;
 use platform_http::{JwksSource, Quota, TrustedProxies};
 use platform_runtime::{Secret, telemetry::Format};
+use topology::Topology;
 use world::{GrantedOffices, Ttl};
 
 pub(crate) use self::doctor::DoctorArgs;
@@ -212,10 +214,8 @@ pub(crate) struct ServeArgs {
     /// Name of this process in Served-By [default: eight random digits].
     #[arg(long, value_name = "NAME", env = "MERIDIAN_NODE", value_parser = node)]
     pub(crate) node: Option<String>,
-    /// Connections for transactions; reads share two more.
-    #[arg(long, value_name = "N", default_value_t = 20, env = "MERIDIAN_CONNECTIONS",
-        value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) connections: u16,
+    #[command(flatten)]
+    pub(crate) pools: PoolArgs,
     /// File with the database's URL [default: MERIDIAN_DATABASE_URL].
     #[arg(long, value_name = "FILE", env = "MERIDIAN_DATABASE_URL_FILE")]
     pub(crate) database_url_file: Option<PathBuf>,
@@ -258,6 +258,47 @@ impl std::str::FromStr for Peer {
             region,
             base_url: url.trim_end_matches('/').to_owned(),
         })
+    }
+}
+
+/// How many connections a server has.
+#[derive(Debug, Args)]
+pub(crate) struct PoolArgs {
+    /// Connections for transactions [default: as many as --database-vcpus gives, else 20].
+    #[arg(long, value_name = "N", env = "MERIDIAN_CONNECTIONS",
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) connections: Option<u16>,
+    /// Connections that reads share, for what each region has and for what all have [default: likewise, else 2].
+    #[arg(long, value_name = "N", env = "MERIDIAN_READ_CONNECTIONS",
+        value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) read_connections: Option<u16>,
+    /// Connections for reads of a past moment [default: likewise, else 5].
+    #[arg(long, value_name = "N", env = "MERIDIAN_PAST_CONNECTIONS",
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) past_connections: Option<u16>,
+    /// vCPUs of all database nodes in this region: four connections for each, shared by all --instances.
+    #[arg(long, value_name = "N", env = "MERIDIAN_DATABASE_VCPUS",
+        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) database_vcpus: Option<u16>,
+    /// Processes that serve this region.
+    #[arg(long, value_name = "N", default_value_t = 1, env = "MERIDIAN_INSTANCES",
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) instances: u16,
+}
+
+impl PoolArgs {
+    /// What was said, else what follows from the nodes of the region, else what is usual.
+    pub(crate) fn sizes(&self, topology: &Topology) -> PoolSizes {
+        let known = self.database_vcpus.map(|vcpus| {
+            let instances = usize::from(self.instances);
+            PoolSizes::of_database(vcpus.into(), instances, topology.tags().len())
+        });
+        let usual = known.unwrap_or_default();
+        PoolSizes {
+            transactions: self.connections.map_or(usual.transactions, usize::from),
+            reads: self.read_connections.map_or(usual.reads, usize::from),
+            past: self.past_connections.map_or(usual.past, usize::from),
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Db {
     }
 
     async fn ping_shared(&self, deadline: Instant) -> Result<(), DbError> {
-        let shared = self.pools().shared(self.next_turn(), deadline);
+        let shared = self.pools().asking(deadline);
         let shared = timeout_at(deadline.into(), shared)
             .await
             .unwrap_or(Err(DbError::Timeout))?;

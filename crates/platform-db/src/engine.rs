@@ -16,6 +16,8 @@ pub(crate) enum Engine {
 pub(crate) enum Purpose {
     /// Transactions, one at a time.
     Transactions,
+    /// Transactions that read a past moment, one at a time.
+    PastReads,
     /// Single-statement reads of many requests at once.
     SharedReads,
 }
@@ -51,7 +53,7 @@ impl Engine {
     /// - `statement_timeout = 10s`: the longest deadline; every transaction sets its own, shorter.
     pub(crate) fn settings(self, purpose: Purpose) -> &'static str {
         match (self, purpose) {
-            (Self::Postgres, Purpose::Transactions) => {
+            (Self::Postgres, Purpose::Transactions | Purpose::PastReads) => {
                 "SET default_transaction_read_only = on; \
                  SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s'; \
                  SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
@@ -61,7 +63,7 @@ impl Engine {
                 "SET default_transaction_read_only = on; SET statement_timeout = '10s'; \
                  SET plan_cache_mode = force_generic_plan; SET enable_bitmapscan = off"
             }
-            (Self::Cockroach, Purpose::Transactions) => {
+            (Self::Cockroach, Purpose::Transactions | Purpose::PastReads) => {
                 "SET default_transaction_read_only = on; \
                  SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '10s'"
             }

@@ -45,7 +45,7 @@ mod write;
 
 pub use as_of::AsOf;
 pub use audit::{AuditFilter, AuditRow};
-pub use config::DbConfig;
+pub use config::{DbConfig, PoolSizes};
 pub use connection::Connection;
 pub use db::Db;
 pub use directory::Directory;

@@ -1,9 +1,12 @@
-//! Pools of connections: one for transactions, a few shared ones for single-statement reads.
+//! Pools of connections: one for transactions, one for reads of the past, and shared ones for single-statement reads.
+
+mod lane;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     ops::Deref,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -16,6 +19,9 @@ use kernel::RegionTag;
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 
+pub(crate) use self::lane::{Shared, Ticket};
+
+use self::lane::Lane;
 use crate::{
     Connection, DbConfig, DbError,
     engine::{Engine, GATEWAY_REGION, Purpose, VERSION},
@@ -55,22 +61,14 @@ struct Settings {
 pub(crate) struct Pools {
     hosts: Arc<Hosts>,
     transactions: Pool,
+    past: Pool,
     reads: Connections,
-    slots: Vec<Slot>,
+    /// Shared connections by the home of what they read.
+    lanes: BTreeMap<RegionTag, Lane>,
+    /// For asking whether the database is there, behind nobody.
+    asking: Lane,
     engine: Arc<OnceLock<Engine>>,
 }
-
-/// The place of one shared connection.
-#[derive(Debug, Default)]
-struct Slot {
-    current: Mutex<Option<Arc<Shared>>>,
-    /// Held while connecting, so that a burst of reads opens one connection and not one each.
-    connecting: tokio::sync::Mutex<()>,
-}
-
-/// A connection that many reads use at once.
-#[derive(Debug)]
-pub(crate) struct Shared(Connection);
 
 /// A connection that one transaction uses. It goes back to the pool only after [`Lease::mark_clean`]:
 /// a future that is dropped half-way leaves an open transaction (hard case 9).
@@ -114,12 +112,17 @@ impl Pools {
                 engine: Arc::clone(&engine),
             }),
         };
+        let sizes = config.pools;
+        let everywhere = RegionTag::global();
+        let homes = config.regions.iter().chain(std::iter::once(&everywhere));
         Ok(Self {
-            transactions: connections(Purpose::Transactions).pool(config.max_connections)?,
+            transactions: connections(Purpose::Transactions).pool(sizes.transactions)?,
+            past: connections(Purpose::PastReads).pool(sizes.past)?,
             reads: connections(Purpose::SharedReads),
-            slots: (0..config.read_connections.max(1))
-                .map(|_| Slot::default())
+            lanes: homes
+                .map(|home| (home.clone(), Lane::new(sizes.reads)))
                 .collect(),
+            asking: Lane::new(1),
             hosts,
             engine,
         })
@@ -142,11 +145,12 @@ impl Pools {
 
     /// A connection for a transaction, waited for until `deadline`.
     pub(crate) async fn lease(&self, deadline: Instant) -> Result<Lease, DbError> {
-        let object = get(&self.transactions, Some(deadline)).await?;
-        Ok(Lease {
-            object: Some(object),
-            clean: false,
-        })
+        Lease::of(&self.transactions, deadline).await
+    }
+
+    /// A connection for a transaction that reads a past moment, waited for until `deadline`.
+    pub(crate) async fn lease_for_past(&self, deadline: Instant) -> Result<Lease, DbError> {
+        Lease::of(&self.past, deadline).await
     }
 
     /// A connection that nobody else has or will have: it is closed when it is dropped.
@@ -156,58 +160,42 @@ impl Pools {
         made.await.unwrap_or(Err(DbError::Timeout))
     }
 
-    /// The shared connection whose turn it is.
+    /// The shared connection whose turn it is, for what lives at `home`: what is read elsewhere does not wait for a
+    /// region that hangs.
     pub(crate) async fn shared(
         &self,
+        home: &RegionTag,
         turn: usize,
         deadline: Instant,
     ) -> Result<Arc<Shared>, DbError> {
-        let slot = &self.slots[turn % self.slots.len()];
-        if let Some(shared) = slot.usable() {
-            return Ok(shared);
-        }
-        let _connecting = slot.connecting.lock().await;
-        if let Some(shared) = slot.usable() {
-            return Ok(shared);
-        }
-        let shared = Arc::new(Shared(self.single(deadline).await?));
-        *slot.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&shared));
-        Ok(shared)
+        let lane = self.lanes.get(home);
+        let lane = lane.or_else(|| self.lanes.get(&RegionTag::global()));
+        let lane = lane.unwrap_or(&self.asking); // every other home is one of those
+        lane.take(turn, deadline, || self.single(deadline)).await
+    }
+
+    /// A connection that only asks whether the database is there.
+    pub(crate) async fn asking(&self, deadline: Instant) -> Result<Arc<Shared>, DbError> {
+        let made = || self.single(deadline);
+        self.asking.take(0, deadline, made).await
     }
 
     /// Gives up a shared connection that broke or fell silent; requests that hold it finish or fail on it.
     pub(crate) fn forget(&self, broken: &Arc<Shared>) {
-        for slot in &self.slots {
-            let mut current = slot.current.lock().unwrap_or_else(PoisonError::into_inner);
-            if current
-                .as_ref()
-                .is_some_and(|shared| Arc::ptr_eq(shared, broken))
-            {
-                *current = None;
-            }
+        for lane in self.lanes.values().chain(std::iter::once(&self.asking)) {
+            lane.forget(broken);
         }
     }
 }
 
-impl Slot {
-    fn usable(&self) -> Option<Arc<Shared>> {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current
-            .as_ref()
-            .filter(|shared| shared.is_usable())
-            .map(Arc::clone)
-    }
-}
-
-impl Deref for Shared {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
 impl Lease {
+    async fn of(pool: &Pool, deadline: Instant) -> Result<Self, DbError> {
+        Ok(Self {
+            object: Some(get(pool, Some(deadline)).await?),
+            clean: false,
+        })
+    }
+
     /// COMMIT or ROLLBACK was confirmed: the next transaction may use the connection.
     pub(crate) fn mark_clean(&mut self) {
         self.clean = true;
@@ -351,6 +339,7 @@ pub(crate) async fn get(pool: &Pool, deadline: Option<Instant>) -> Result<Object
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PoolSizes;
 
     fn config(url: &str) -> DbConfig {
         let eu1: kernel::RegionTag = "eu1".parse().unwrap();
@@ -359,8 +348,7 @@ mod tests {
             region: eu1.clone(),
             regions: vec![eu1.clone()],
             primary: eu1,
-            max_connections: 1,
-            read_connections: 1,
+            pools: PoolSizes::default(),
             application_name: "test".into(),
             max_clock_offset: Duration::ZERO,
         }

@@ -142,8 +142,9 @@ impl Db {
         shape: Shape,
     ) -> Result<Given, DbError> {
         if self.engine().is_none() {
+            let everywhere = RegionTag::global();
             self.pools()
-                .shared(self.next_turn(), call.deadline())
+                .shared(&everywhere, self.next_turn(), call.deadline())
                 .await?;
         }
         Ok(Given {

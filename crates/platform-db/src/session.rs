@@ -1,12 +1,13 @@
 //! One connection at work for one request: statements, counted.
 
 use std::{
-    pin::pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use futures_util::{future::join, poll};
+use futures_util::future::join;
 use kernel::Call;
 use tokio_postgres::{
     SimpleQueryMessage, Statement,
@@ -17,7 +18,7 @@ use crate::{
     DbError,
     connection::Connection,
     moment::Nearest,
-    pool::{Lease, Shared},
+    pool::{Lease, Shared, Ticket},
     verdict::Verdict,
 };
 
@@ -46,6 +47,13 @@ enum Line {
     Shared(Arc<Shared>),
 }
 
+/// What the first poll of a statement came to.
+enum First<T> {
+    Answered(T),
+    /// With its ticket, on a shared connection.
+    Sent(Option<Ticket>),
+}
+
 /// What went over the wire.
 #[derive(Debug)]
 struct Wire {
@@ -55,6 +63,8 @@ struct Wire {
     answered: bool,
     /// The first failure in wire order: those behind it are only its followers (25P02).
     failure: Option<(u64, DbError)>,
+    /// What is not answered yet, on a shared connection.
+    under_way: Vec<Ticket>,
 }
 
 impl Session {
@@ -71,6 +81,7 @@ impl Session {
             sent: 0,
             answered: true,
             failure: None,
+            under_way: Vec::new(),
         };
         Self {
             connection,
@@ -201,13 +212,47 @@ impl Session {
     ) -> Result<T, DbError> {
         let place = self.send();
         let mut asking = pin!(asking);
-        let answered = poll!(asking.as_mut());
+        let first = poll_fn(|context| Poll::Ready(self.first(asking.as_mut(), context))).await;
         drop(turn);
-        let result = match answered {
-            Poll::Ready(result) => result,
-            Poll::Pending => asking.await,
+        let result = match first {
+            First::Answered(result) => Ok(result),
+            First::Sent(ticket) => self.answer(asking, ticket).await,
         };
         self.receive(place, result)
+    }
+
+    /// Sends a statement, by polling for its answer.
+    fn first<F: Future>(&self, asking: Pin<&mut F>, context: &mut Context<'_>) -> First<F::Output> {
+        let Line::Shared(shared) = &self.connection else {
+            return match asking.poll(context) {
+                Poll::Ready(answer) => First::Answered(answer),
+                Poll::Pending => First::Sent(None),
+            };
+        };
+        match shared.send(asking, context) {
+            Err(answer) => First::Answered(answer),
+            Ok(ticket) => {
+                self.wire().under_way.push(ticket);
+                First::Sent(Some(ticket))
+            }
+        }
+    }
+
+    /// The answer to what was sent.
+    async fn answer<F: Future>(
+        &self,
+        asking: Pin<&mut F>,
+        ticket: Option<Ticket>,
+    ) -> Result<F::Output, DbError> {
+        match (&self.connection, ticket) {
+            (Line::Shared(shared), Some(ticket)) => {
+                let own = || self.wire().under_way.clone();
+                let answer = shared.answer(asking, ticket, own).await;
+                self.wire().under_way.retain(|other| *other != ticket);
+                answer
+            }
+            (Line::Shared(_) | Line::Leased(_), _) => Ok(asking.await),
+        }
     }
 
     /// Makes sure that the statement is prepared, so that it is sent the moment it is first polled.
@@ -232,12 +277,16 @@ impl Session {
         self.client().forget_stale_plans();
         let mut preparing = pin!(self.client().prepare_cached(sql));
         // The cache answers at once; otherwise a round trip has just begun.
-        if let Poll::Ready(cached) = poll!(preparing.as_mut()) {
-            let place = self.wire().sent;
-            return cached.map_err(|error| self.fail(place, error));
-        }
+        let first = poll_fn(|context| Poll::Ready(self.first(preparing.as_mut(), context))).await;
+        let ticket = match first {
+            First::Answered(cached) => {
+                let place = self.wire().sent;
+                return cached.map_err(|error| self.fail(place, error.into()));
+            }
+            First::Sent(ticket) => ticket,
+        };
         let place = self.send();
-        let result = preparing.await;
+        let result = self.answer(preparing, ticket).await;
         self.receive(place, result)
     }
 
@@ -265,14 +314,14 @@ impl Session {
     fn receive<T>(
         &self,
         place: u64,
-        result: Result<T, tokio_postgres::Error>,
+        result: Result<Result<T, tokio_postgres::Error>, DbError>,
     ) -> Result<T, DbError> {
         self.wire().answered = true;
+        let result = result.and_then(|answer| answer.map_err(DbError::from));
         result.map_err(|error| self.fail(place, error))
     }
 
-    fn fail(&self, place: u64, error: tokio_postgres::Error) -> DbError {
-        let error = DbError::from(error);
+    fn fail(&self, place: u64, error: DbError) -> DbError {
         if Verdict::of(&error) == Verdict::StalePlan {
             self.client().schema_changed();
         }

@@ -110,7 +110,10 @@ impl Db {
         look: &impl Work<()>,
     ) -> Result<Snapshot, DbError> {
         let remote = chosen.is_at_home() && self.is_remote(&spec.home);
-        let lease = self.pools().lease(call.deadline()).await?;
+        let lease = match given.as_of(chosen) {
+            Some(_) => self.pools().lease_for_past(call.deadline()).await?,
+            None => self.pools().lease(call.deadline()).await?,
+        };
         let session = Session::leased(lease, call, remote);
         let moment = match (given.engine, chosen) {
             (Engine::Cockroach, Moment::Now) => {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use kernel::{Clock, RegionTag};
-use platform_db::{Connection, DatabaseUrl, Db, DbConfig, Migrations, Object, Pool};
+use platform_db::{Connection, DatabaseUrl, Db, DbConfig, Migrations, Object, Pool, PoolSizes};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
@@ -214,7 +214,13 @@ impl TestDb {
     /// The database of region eu1 through a proxy on this machine, which speaks without TLS; a new handle each time.
     #[must_use]
     pub fn db_through(&self, port: u16) -> Db {
-        self.open(REGIONS[0], &self.through(port), Clock::System, 16)
+        self.db_through_any(&[port])
+    }
+
+    /// The same through several, as if each were a node of its own.
+    #[must_use]
+    pub fn db_through_any(&self, ports: &[u16]) -> Db {
+        self.db_at(&self.through(ports))
     }
 
     /// The database of region eu1 by any URL; a new handle each time.
@@ -229,14 +235,16 @@ impl TestDb {
     pub fn db_speaking(&self, proxy: &CockroachProxy, region: &str) -> Db {
         let config = DbConfig {
             max_clock_offset: Duration::from_millis(250),
-            ..self.config(region, &self.through(proxy.port()), 16)
+            ..self.config(region, &self.through(&[proxy.port()]), 16)
         };
         self.open_with(config, Clock::System)
     }
 
-    fn through(&self, port: u16) -> String {
+    fn through(&self, ports: &[u16]) -> String {
         let name = self.home.name();
-        format!("postgres://meridian_app:{APP_PASSWORD}@127.0.0.1:{port}/{name}")
+        let hosts = ports.iter().map(|port| format!("127.0.0.1:{port}"));
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        format!("postgres://meridian_app:{APP_PASSWORD}@{hosts}/{name}")
     }
 
     fn open(&self, region: &str, url: &str, clock: Clock, connections: usize) -> Db {
@@ -249,8 +257,10 @@ impl TestDb {
             region: tag(region),
             regions: REGIONS.map(tag).to_vec(),
             primary: tag(REGIONS[0]),
-            max_connections: connections,
-            read_connections: 2,
+            pools: PoolSizes {
+                transactions: connections,
+                ..PoolSizes::default()
+            },
             // Sessions of CockroachDB tell their names, not their databases.
             application_name: format!("{} {region}", self.home.name()),
             max_clock_offset: Duration::ZERO,

@@ -22,6 +22,7 @@ use crate::TestDb;
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    to: DatabaseUrl,
     wire: Arc<Wire>,
     /// Changes when every connection is to be cut.
     cut: watch::Sender<u64>,
@@ -44,13 +45,32 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port can be had");
+        let to = DatabaseUrl::parse(db.app_url()).expect("our own URL");
+        Self::listening(listener, to)
+    }
+
+    /// Drops the proxy, which closes its port and every connection; what is returned brings it back on the same port.
+    pub fn down(self) -> impl AsyncFnOnce() -> Self {
+        let (own, to) = (self.port, self.to.clone());
+        drop(self);
+        async move || {
+            let mut listener = TcpListener::bind(("127.0.0.1", own)).await;
+            while listener.is_err() {
+                tokio::time::sleep(HELD_FOR).await; // whoever accepts has not noticed yet
+                listener = TcpListener::bind(("127.0.0.1", own)).await;
+            }
+            Self::listening(listener.expect("it was just bound"), to)
+        }
+    }
+
+    fn listening(listener: TcpListener, to: DatabaseUrl) -> Self {
         let own = listener.local_addr().expect("it is bound").port();
         let wire = Arc::new(Wire::default());
         let (cut, cuts) = watch::channel(0);
-        let to = DatabaseUrl::parse(db.app_url()).expect("our own URL");
-        spawn(accept(listener, to, Arc::clone(&wire), cuts));
+        spawn(accept(listener, to.clone(), Arc::clone(&wire), cuts));
         Self {
             port: own,
+            to,
             wire,
             cut,
         }
@@ -66,6 +86,12 @@ impl Proxy {
     #[must_use]
     pub fn round_trips(&self) -> u64 {
         self.wire.round_trips.load(Ordering::SeqCst)
+    }
+
+    /// Connections accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.wire.connections.load(Ordering::SeqCst)
     }
 
     /// From now on answers are swallowed, or passed on again.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::Clock;
 use platform_db::{
-    DatabaseUrl, Db, DbConfig, MigrateError, MigrateReport, Migrations,
+    DatabaseUrl, Db, DbConfig, MigrateError, MigrateReport, Migrations, PoolSizes,
     placement::{self, Extent, Goal, Step},
 };
 use prometheus_client::registry::Registry;
@@ -133,8 +133,11 @@ pub(crate) fn open(url: &str, topology: &Topology) -> Result<Db, platform_db::Db
         region: primary.clone(),
         regions: topology.tags(),
         primary,
-        max_connections: 4,
-        read_connections: 1,
+        pools: PoolSizes {
+            transactions: 4,
+            reads: 1,
+            past: 1,
+        },
         application_name: "meridian".into(),
         max_clock_offset: Duration::from_millis(500),
     };

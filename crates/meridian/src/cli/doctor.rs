@@ -4,7 +4,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use kernel::RegionTag;
 use platform_db::doctor::CHECKS;
 
-use super::DatabaseArgs;
+use super::{DatabaseArgs, PoolArgs};
 
 pub(super) const HELP: &str = "\
 Nothing is changed. What cannot be asked (no right to, no answer in time) is unknown, and fails only with --strict; ask
@@ -26,17 +26,8 @@ pub(crate) struct DoctorArgs {
     /// The region whose servers connect by this URL [default: the primary one].
     #[arg(long, value_name = "TAG", env = "MERIDIAN_REGION")]
     pub(crate) region: Option<RegionTag>,
-    /// Connections of each server for transactions, as `serve` is told.
-    #[arg(long, value_name = "N", default_value_t = 20, env = "MERIDIAN_CONNECTIONS",
-        value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) connections: u16,
-    /// Servers per region.
-    #[arg(long, value_name = "N", default_value_t = 1,
-        value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) instances: u16,
-    /// vCPUs of the database's nodes in a region [default: not told, and not counted with].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) database_vcpus: Option<u16>,
+    #[command(flatten)]
+    pub(crate) pools: PoolArgs,
     /// Make this check only; may be repeated [default: all].
     #[arg(long = "check", value_name = "NAME", value_parser = names(), hide_possible_values = true)]
     pub(crate) checks: Vec<String>,

@@ -6,10 +6,7 @@ use serde_json::json;
 use topology::Topology;
 use world::setup;
 
-use super::{
-    choose_tls, runtime,
-    serve::{MAX_CLOCK_OFFSET, READ_CONNECTIONS},
-};
+use super::{choose_tls, runtime, serve::MAX_CLOCK_OFFSET};
 use crate::{
     cli::DoctorArgs,
     database::{regions, url_or_world},
@@ -30,9 +27,9 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
         systems: setup::systems().to_vec(),
         statements: setup::statements(),
         load: Load {
-            connections: u32::from(args.connections) + u32::from(READ_CONNECTIONS),
-            instances: args.instances.into(),
-            vcpus: args.database_vcpus.map(u32::from),
+            connections: args.pools.sizes(&topology).total(topology.tags().len()),
+            instances: args.pools.instances.into(),
+            vcpus: args.pools.database_vcpus.map(u32::from),
         },
         max_clock_offset: MAX_CLOCK_OFFSET,
         clock: Clock::System,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::{Clock, RegionTag};
-use platform_db::{Db, DbConfig};
+use platform_db::{Db, DbConfig, PoolSizes};
 use prometheus_client::registry::Registry;
 use topology::Topology;
 
@@ -29,8 +29,7 @@ async fn document() -> Result<serde_json::Value, Failure> {
         region: region.clone(),
         regions: topology.tags(),
         primary: region.clone(),
-        max_connections: 1,
-        read_connections: 1,
+        pools: PoolSizes::default(),
         application_name: "meridian openapi".into(),
         max_clock_offset: std::time::Duration::ZERO,
     };

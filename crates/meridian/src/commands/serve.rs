@@ -27,9 +27,6 @@ use crate::{
 /// CockroachDB's default `--max-offset`; PostgreSQL has one clock.
 pub(super) const MAX_CLOCK_OFFSET: Duration = Duration::from_millis(500);
 
-/// Connections that reads share.
-pub(super) const READ_CONNECTIONS: u16 = 2;
-
 /// How often a database that cannot be used yet is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -179,13 +176,20 @@ fn open(args: &ServeArgs, topology: &Topology, registry: &mut Registry) -> Resul
             "no database: set MERIDIAN_DATABASE_URL or give --database-url-file",
         )
     })?;
+    let pools = args.pools.sizes(topology);
+    tracing::info!(
+        transactions = pools.transactions,
+        reads = pools.reads,
+        past = pools.past,
+        lanes = topology.tags().len() + 1,
+        "database.connections"
+    );
     let config = DbConfig {
         url: url.expose().clone(),
         region: args.region.clone(),
         regions: topology.tags(),
         primary: topology.primary().tag.clone(),
-        max_connections: args.connections.into(),
-        read_connections: READ_CONNECTIONS.into(),
+        pools,
         application_name: format!("meridian {}", args.region),
         max_clock_offset: MAX_CLOCK_OFFSET,
     };
@@ -316,7 +320,7 @@ async fn check_schema(db: &Db, usable: &watch::Sender<bool>) -> Result<(), Failu
                 let remedy = "run a build as new as the one that migrated the database";
                 return Err(Failure::new(SCHEMA, format!("{refusal}; {remedy}")));
             }
-            Err(refusal) => refusal.to_string(),
+            Err(refusal) => setup::with_causes(&refusal),
         };
         if refusal != told {
             tracing::warn!(reason = refusal, "database.not_usable_yet");

@@ -15,7 +15,7 @@ use kernel::{IdempotencyKey, Intent, OpError, Reply, Scope, SystemError};
 use prometheus_client::registry::Registry;
 
 use super::{Exam, Finding};
-use crate::{Db, DbConfig, DbError, Never, Txn, engine::Engine};
+use crate::{Db, DbConfig, DbError, Never, PoolSizes, Txn, engine::Engine};
 
 const INJECT: &str = "SET inject_retry_errors_enabled = true";
 const RAISE: &str = "DO $$ BEGIN RAISE SQLSTATE '40001'; END $$";
@@ -32,8 +32,11 @@ pub(super) async fn end(exam: &Exam) -> Result<Finding, DbError> {
         region: patient.region.clone(),
         regions: patient.regions.clone(),
         primary: patient.regions.first().unwrap_or(&patient.region).clone(),
-        max_connections: 1,
-        read_connections: 1,
+        pools: PoolSizes {
+            transactions: 1,
+            reads: 1,
+            past: 1,
+        },
         application_name: "meridian doctor".into(),
         max_clock_offset: patient.max_clock_offset,
     };

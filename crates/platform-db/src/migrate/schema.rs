@@ -57,7 +57,7 @@ impl Db {
         let deadline = Instant::now() + CHECK_WAIT;
         let sql = system.version_query();
         let asked = async {
-            let shared = self.pools().shared(self.next_turn(), deadline).await?;
+            let shared = self.pools().asking(deadline).await?;
             Ok(shared.query_one(&sql, &[]).await?.try_get(0)?)
         };
         match timeout_at(deadline.into(), asked)

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{join, join3};
-use kernel::{Call, Freshness, Read, SystemError, Timestamp, Token};
+use kernel::{Call, Freshness, Read, RegionTag, SystemError, Timestamp, Token};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
@@ -163,10 +163,13 @@ impl<'a> Reading<'a> {
     where
         W: Work<T>,
     {
+        // The nearest replica answers whatever the home does: it is not asked behind those who wait for the home.
+        let everywhere = RegionTag::global();
+        let lane = nearest.map_or(&self.spec.home, |_| &everywhere);
         let shared = self
             .db
             .pools()
-            .shared(self.db.next_turn(), self.call.deadline())
+            .shared(lane, self.db.next_turn(), self.call.deadline())
             .await?;
         let watch = ForgetUnlessAnswered {
             db: self.db,
@@ -214,7 +217,11 @@ impl<'a> Reading<'a> {
     where
         W: Work<T>,
     {
-        let lease = self.db.pools().lease(self.call.deadline()).await?;
+        let (pools, deadline) = (self.db.pools(), self.call.deadline());
+        let lease = match given.as_of(moment) {
+            Some(_) => pools.lease_for_past(deadline).await?,
+            None => pools.lease(deadline).await?,
+        };
         let remote = moment.is_at_home() && self.db.is_remote(&self.spec.home);
         let mut session = Session::leased(lease, self.call, remote);
         let remaining = until.saturating_duration_since(Instant::now());

@@ -278,6 +278,8 @@ async fn hard_case_16_what_is_gone_ends_a_walk_and_is_read_strong_otherwise() {
     };
     speaking.grows_old().await;
     let one = page(&speaking.db, spec(None, None)).await.unwrap();
+    // It is rounded up to a millisecond, which must have come: a refusal of what is to come would be retried.
+    speaking.proxy.keeps_this().await;
     let mut next = spec(None, None);
     next.snapshot = Some(one.at);
     for code in ["42P01", "3D000", "3F000", "42703"] {

@@ -6,6 +6,7 @@ mod cockroach;
 mod doctor;
 mod faults;
 mod fixture;
+mod hosts;
 mod hot;
 mod limits;
 mod migrate;

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use kernel::{Call, Freshness, ReadWant, RegionTag, SystemError, Token};
-use platform_db::{Db, DbError, Read, ReadOver, Session};
-use testkit::{TestDb, call_with_budget, eventually, intent};
+use platform_db::{Db, DbError, Read, ReadOver, ReadSpec, Session};
+use testkit::{Proxy, TestDb, call_with_budget, eventually, intent};
 
 use crate::fixture::{Times, create, request, test_db};
 
@@ -214,4 +214,85 @@ async fn what_is_only_slow_is_whole() {
         assert_eq!((read.value.len(), read.unreachable), (3, vec![]));
         assert_eq!(times.get(), if snapshot { 1 } else { 2 });
     }
+}
+
+/// What lives elsewhere is read at once, however many wait for a region that hangs.
+#[tokio::test]
+async fn reads_of_other_regions_do_not_wait_for_one_that_hangs() {
+    let (test, db) = things().await;
+    let hung = test.hang_region("ap1").await;
+    let one = async |call: Call, region: &str| {
+        let region: RegionTag = region.parse().unwrap();
+        let spec = ReadSpec {
+            operation: "list_things",
+            want: ReadWant::default(),
+            home: region.clone(),
+            snapshot: None,
+        };
+        let only = std::slice::from_ref(&region);
+        let read = db.read(&call, spec, async |session: &Session| {
+            names(session, only).await
+        });
+        (call.clone(), read.await)
+    };
+    let waiting = join_all((0..30).map(|_| one(request(&db), "ap1")));
+    let others = async {
+        let asked = (0..60).map(|n| one(request(&db), REGIONS[1 + n % 2]));
+        for (call, read) in join_all(asked).await {
+            assert_eq!(read.unwrap().value.len(), 1);
+            assert!(
+                call.elapsed() < Duration::from_secs(4),
+                "{:?}",
+                call.elapsed()
+            );
+        }
+        hung.heal().await;
+    };
+    let (waited, ()) = join(waiting, others).await;
+    assert!(
+        waited
+            .into_iter()
+            .all(|(_, read)| read.unwrap().value == ["ap1"])
+    );
+}
+
+/// Whoever stands behind a statement that takes long leaves it there; it is answered where it is, once. Of connections
+/// there are no more than twice those that take turns.
+#[tokio::test]
+async fn a_slow_statement_delays_nobody_for_long_and_is_not_repeated() {
+    let test = test_db().await;
+    let proxy = Proxy::before(&test).await;
+    let db = test.db_through(proxy.port());
+    let times = Times::default();
+    let sleep = async |seconds: f64| {
+        let call = request(&db);
+        let spec = ReadSpec::reference("sleep", ReadWant::default(), None);
+        let slept = db.read(&call, spec, async |session: &Session| {
+            times.next();
+            let sql = "SELECT pg_sleep($1)::TEXT AS slept";
+            session.rows(sql, &[&seconds]).await.map(drop)
+        });
+        slept.await.unwrap();
+        call.elapsed()
+    };
+    join_all((0..4).map(|_| sleep(0.0))).await;
+    let before = times.get();
+    // The first of them is sent first; the others stand behind it, on this connection or the next.
+    let (slow, quick) = join(sleep(4.0), join_all((0..20).map(|_| sleep(0.0)))).await;
+    assert!(
+        quick.iter().all(|waited| *waited < slow),
+        "{quick:?} {slow:?}"
+    );
+    let asked = times.get() - before;
+    assert!(
+        (21..=41).contains(&asked),
+        "each of the quick ones twice at most, the slow one once: {asked}"
+    );
+    // More that are slow than there are connections: they wait for each other.
+    join_all((0..8).map(|_| sleep(1.0))).await;
+    assert!(
+        proxy.connections() <= 12,
+        "{} connections",
+        proxy.connections()
+    );
 }
