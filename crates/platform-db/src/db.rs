@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     DbConfig, DbError, clock::DbTime, engine::Engine, feed::Heads, metrics::Metrics, pool::Pools,
-    watch::Watch,
+    statistics::Changed, watch::Watch,
 };
 
 /// A database that does not say a word for this long is not ready.
@@ -35,6 +35,7 @@ struct Inner {
     time: DbTime,
     watch: Watch,
     heads: Heads,
+    changed: Changed,
     turn: AtomicUsize,
     #[cfg(feature = "testing")]
     faults: crate::Faults,
@@ -65,6 +66,7 @@ impl Db {
             pools,
             time: DbTime::default(),
             heads: Heads::default(),
+            changed: Changed::default(),
             turn: AtomicUsize::new(0),
             #[cfg(feature = "testing")]
             faults: crate::Faults::default(),
@@ -149,6 +151,10 @@ impl Db {
 
     pub(crate) fn watch(&self) -> &Watch {
         &self.0.watch
+    }
+
+    pub(crate) fn changed(&self) -> &Changed {
+        &self.0.changed
     }
 
     pub(crate) fn heads(&self) -> &Heads {

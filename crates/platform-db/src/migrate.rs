@@ -358,6 +358,7 @@ impl Job<'_> {
         for system in &self.systems {
             rights::grant(&worker, system).await?;
         }
+        statistics::permit(&worker, &self.systems).await?;
         report.grants_applied = true;
         (self.progress)("the services' role has its rights");
         Ok(report)

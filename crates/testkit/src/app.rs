@@ -174,17 +174,7 @@ impl TestRequest {
     /// Sends it.
     pub async fn send(self) -> Answer {
         let mut request = self.parts.body(self.body).expect("a request");
-        // PostgreSQL has one copy and shows the newest state whatever is asked for. CockroachDB shows an older one over
-        // several offices unless it is told otherwise; tests that are about that say what they want.
-        let says = |name| request.headers().contains_key(name);
-        if crate::db::on_cockroach()
-            && request.method() == Method::GET
-            && !says("read-consistency")
-            && !says("consistency-token")
-        {
-            let strong = HeaderValue::from_static("strong");
-            request.headers_mut().insert("read-consistency", strong);
-        }
+        ask_strongly(&mut request);
         let response = match self.router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -199,6 +189,20 @@ impl TestRequest {
             body,
             text,
         }
+    }
+}
+
+/// PostgreSQL has one copy and shows the newest state whatever is asked for. CockroachDB shows an older one over several
+/// offices unless it is told otherwise; tests that are about that say what they want.
+fn ask_strongly(request: &mut Request<Body>) {
+    let says = |name| request.headers().contains_key(name);
+    if crate::db::on_cockroach()
+        && request.method() == Method::GET
+        && !says("read-consistency")
+        && !says("consistency-token")
+    {
+        let strong = HeaderValue::from_static("strong");
+        request.headers_mut().insert("read-consistency", strong);
     }
 }
 

@@ -53,7 +53,11 @@ pub(crate) async fn import_journal_entries(
             Ok(RowsDone { rows: done, commit })
         })
         .await
+        .inspect(|ended| app.db.wrote_many(ended, TABLES))
 }
+
+/// What each entry is written into.
+const TABLES: &[&str] = &["accounting.journal_entries", "accounting.postings"];
 
 impl Desk {
     async fn open(txn: &Txn<'_>, entries: Vec<ManualEntry>) -> Result<Self, DbError> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use kernel::{Clock, RegionTag};
-use platform_db::{Db, DbConfig, Directory, SchemaError, Sequencer};
+use platform_db::{Db, DbConfig, Directory, SchemaError, Sequencer, Statistician};
 use platform_http::{HttpConfig, ServiceParts, System, Verifier};
 use platform_runtime::{Shutdown, Tasks, telemetry};
 use prometheus_client::registry::Registry;
@@ -66,22 +66,12 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let mut registry = Registry::default();
     let db = open(&args, &topology, &mut registry)?;
     let (usable, is_usable) = watch::channel(false);
-    if matches!(args.systems, Systems::All | Systems::Warehouse) {
-        let sweeper = warehouse::Sweeper::new(db.clone(), &mut registry);
-        let sweeping = |shutdown: Shutdown| async move { sweeper.run(shutdown.draining()).await };
-        drop(tasks.spawn(once_usable(is_usable.clone(), shutdown.clone(), sweeping)));
-    }
-    if matches!(args.systems, Systems::All | Systems::Sales) {
-        let expirer = sales::Expirer::new(db.clone(), &mut registry);
-        let expiring = |shutdown: Shutdown| async move { expirer.run(shutdown.draining()).await };
-        drop(tasks.spawn(once_usable(is_usable.clone(), shutdown.clone(), expiring)));
-    }
-    if matches!(args.systems, Systems::All | Systems::Hub) {
-        let sequencer = Sequencer::new(db.clone(), &mut registry);
-        let sequencing =
-            |shutdown: Shutdown| async move { sequencer.run(shutdown.draining()).await };
-        drop(tasks.spawn(once_usable(is_usable.clone(), shutdown.clone(), sequencing)));
-    }
+    let workers = Workers {
+        tasks: &tasks,
+        shutdown: &shutdown,
+        usable: &is_usable,
+    };
+    workers.start(args.systems, &db, &mut registry);
     let verifier = Verifier::new(
         args.jwks.clone(),
         args.issuer.clone(),
@@ -110,6 +100,41 @@ async fn serve(args: ServeArgs) -> Result<(), Failure> {
     };
     tasks.wait(GOODBYE).await;
     ended.map_err(|error| Failure::new(FAILED, format!("could not serve: {error}")))
+}
+
+/// Where background work runs.
+struct Workers<'a> {
+    tasks: &'a Tasks,
+    shutdown: &'a Shutdown,
+    usable: &'a watch::Receiver<bool>,
+}
+
+impl Workers<'_> {
+    /// What the systems of this process do without being asked.
+    fn start(&self, systems: Systems, db: &Db, registry: &mut Registry) {
+        if matches!(systems, Systems::All | Systems::Warehouse) {
+            let sweeper = warehouse::Sweeper::new(db.clone(), registry);
+            self.run(|shutdown| async move { sweeper.run(shutdown.draining()).await });
+        }
+        if matches!(systems, Systems::All | Systems::Sales) {
+            let expirer = sales::Expirer::new(db.clone(), registry);
+            self.run(|shutdown| async move { expirer.run(shutdown.draining()).await });
+        }
+        if matches!(systems, Systems::All | Systems::Hub) {
+            let sequencer = Sequencer::new(db.clone(), registry);
+            self.run(|shutdown| async move { sequencer.run(shutdown.draining()).await });
+        }
+        let statistician = Statistician::new(db.clone());
+        self.run(|shutdown| async move { statistician.run(shutdown.draining()).await });
+    }
+
+    fn run<W: Future<Output = ()> + Send + 'static>(
+        &self,
+        work: impl FnOnce(Shutdown) -> W + Send + 'static,
+    ) {
+        let (usable, shutdown) = (self.usable.clone(), self.shutdown.clone());
+        drop(self.tasks.spawn(once_usable(usable, shutdown, work)));
+    }
 }
 
 /// Background work that begins once the database can be used, and ends with the process.

@@ -6,7 +6,7 @@ use super::{
     exam::{For, Line},
     some_of,
 };
-use crate::{DbError, engine::Engine};
+use crate::{DbError, engine::Engine, statistics::estimate};
 
 /// Below this many rows any plan is quick.
 const MATTERS: i64 = 1000;
@@ -47,14 +47,7 @@ pub(super) async fn fresh(exam: &Exam) -> Result<Finding, DbError> {
 }
 
 async fn ask(line: &Line, engine: Engine, table: &str) -> Result<Rows, DbError> {
-    let estimate = match engine {
-        Engine::Postgres => format!(
-            "SELECT reltuples::INT8 FROM pg_catalog.pg_class WHERE oid = '{table}'::REGCLASS"
-        ),
-        Engine::Cockroach => format!(
-            "SELECT row_count::INT8 FROM [SHOW STATISTICS FOR TABLE {table}] ORDER BY created DESC LIMIT 1"
-        ),
-    };
+    let estimate = estimate(engine, table);
     let count = format!(
         "SELECT count(*)::INT8 FROM (SELECT 1 AS one FROM {table} LIMIT {COUNTED_MAX}) AS counted"
     );

@@ -212,6 +212,27 @@ async fn hard_case_35_the_services_role_can_do_what_it_needs_and_nothing_else() 
     );
 }
 
+/// It owns nothing, and PostgreSQL lets owners alone take statistics: a function of the owner's does it.
+#[tokio::test]
+async fn hard_case_35_the_services_role_takes_statistics_of_our_tables_alone() {
+    let test = test_db().await;
+    if !test.is_postgres_with("a function that takes statistics") {
+        return;
+    }
+    for table in ["platform.events", "things.things"] {
+        let sql = format!("SELECT platform.take_statistics('{table}')");
+        assert_eq!(as_app(&test, &sql).await, Ok(()), "{sql}");
+    }
+    for other in [
+        "pg_catalog.pg_class",
+        "platform.migration_leases",
+        "platform.events; DROP TABLE platform.events",
+    ] {
+        let sql = format!("SELECT platform.take_statistics('{other}')");
+        assert_eq!(as_app(&test, &sql).await, Err("42501".into()), "{sql}");
+    }
+}
+
 /// Rights that a table had before and that are no longer named are taken away.
 #[tokio::test]
 async fn hard_case_35_rights_that_are_no_longer_named_are_taken_away() {

@@ -69,7 +69,11 @@ pub(crate) async fn import_customers(
             Ok::<_, TxError<_>>(RowsDone { rows: done, commit })
         })
         .await
+        .inspect(|ended| app.db.wrote_many(ended, TABLES))
 }
+
+/// What each customer is written into.
+const TABLES: &[&str] = &["sales.customers", "platform.search_entries"];
 
 async fn read_offices(
     txn: &Txn<'_>,

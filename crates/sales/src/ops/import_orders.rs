@@ -70,7 +70,15 @@ pub(crate) async fn import_orders(
             Ok(RowsDone { rows: done, commit })
         })
         .await
+        .inspect(|ended| app.db.wrote_many(ended, TABLES))
 }
+
+/// What each order is written into; levels and reservations only where it holds stock.
+const TABLES: &[&str] = &[
+    "sales.orders",
+    "sales.order_lines",
+    "platform.search_entries",
+];
 
 /// The levels of what is to be held at once.
 fn hot_names(rows: &[Row]) -> Vec<String> {

@@ -56,4 +56,12 @@ pub(crate) async fn import_items(
             Ok::<_, TxError<_>>(RowsDone { rows: done, commit })
         })
         .await
+        .inspect(|ended| app.db.wrote_many(ended, TABLES))
 }
+
+/// What each item is written into.
+const TABLES: &[&str] = &[
+    "warehouse.items",
+    "warehouse.item_prices",
+    "platform.search_entries",
+];

@@ -102,7 +102,16 @@ pub(crate) async fn write_documents(
         Ok(RowsDone { rows: done, commit })
     })
     .await
+    .inspect(|ended| db.wrote_many(ended, TABLES))
 }
+
+/// What each document is written into.
+const TABLES: &[&str] = &[
+    "accounting.journal_entries",
+    "accounting.postings",
+    "warehouse.stock_levels",
+    "warehouse.stock_movements",
+];
 
 /// The offices of the open rows, each with its levels locked.
 async fn open_all(

@@ -5,7 +5,7 @@ use kernel::{Clock, Role};
 use platform_db::Fault;
 use serde_json::{Value, json};
 use testkit::{
-    Answer, TestApp,
+    Answer, Engine, TestApp,
     app::{new_key, token},
     eventually,
 };
@@ -454,4 +454,37 @@ async fn hard_case_37_an_import_cut_in_the_middle_and_sent_again_leaves_each_row
     ] {
         assert_eq!(warehouse.db.count(&sql).await, ROWS, "{sql}");
     }
+}
+
+/// An import leaves the planner with the number of rows that there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_follow_an_import() {
+    const ROWS: usize = 600;
+    let warehouse = Warehouse::new().await;
+    let app = warehouse.app();
+    let rows: Vec<String> = (0..ROWS).map(|n| row(&format!("LAMP-{n}"))).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let db = warehouse.db.db();
+    let statistician = platform_db::Statistician::new(db.clone());
+    assert_eq!(statistician.look().await, 0, "nothing has changed");
+    assert_eq!(import(&app, &new_key(), "", &csv(&rows)).await.status, 200);
+    assert_eq!(items(&warehouse).await, 600);
+    assert!(
+        statistician.look().await >= 5,
+        "items, prices, keys, audit, events"
+    );
+    let estimate = match warehouse.db.engine() {
+        Engine::Postgres => {
+            "SELECT reltuples::INT8 FROM pg_class WHERE oid = 'warehouse.items'::REGCLASS"
+        }
+        Engine::Cockroach => {
+            "SELECT row_count FROM [SHOW STATISTICS FOR TABLE warehouse.items] ORDER BY created DESC LIMIT 1"
+        }
+    };
+    assert_eq!(warehouse.db.count(estimate).await, 600);
+    assert_eq!(
+        statistician.look().await,
+        0,
+        "each table rests for a minute"
+    );
 }
