@@ -21,6 +21,9 @@ use crate::{http::Api, processes, wait};
 /// How long `up` may take until three regions serve once it is compiled.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 
+/// The same over a server that was given: on a cluster it takes minutes to migrate and to place tables.
+const READY_THERE_WITHIN: Duration = Duration::from_secs(1200);
+
 /// User and group of nobody in particular.
 const NOBODY: (u32, u32) = (65_534, 65_534);
 
@@ -55,7 +58,8 @@ pub(crate) struct Start<'a> {
 }
 
 /// The world that tests share as long as they leave it whole. Nobody drops it: its leash ends it with this
-/// process, and removes its folder.
+/// process, and removes its folder. Where `ACCEPTANCE_DATABASE_URL` names a server, it is over a database there, new each time,
+/// which stays behind; worlds that tests break have their own PostgreSQL.
 pub(crate) async fn shared() -> &'static World {
     static SHARED: OnceCell<World> = OnceCell::const_new();
     SHARED
@@ -68,6 +72,23 @@ pub(crate) async fn shared() -> &'static World {
             .await
         })
         .await
+}
+
+/// A new database's URL on the server that was given.
+fn given_database() -> Option<String> {
+    let url = env::var_os("ACCEPTANCE_DATABASE_URL")?.into_string().ok()?;
+    let (place, options) = url.split_once('?').unwrap_or((&url, ""));
+    let (scheme, rest) = place.split_once("://")?;
+    // Behind user and password, which may hold anything.
+    let (who, hosts) = rest
+        .split_once('@')
+        .map_or(("", rest), |(who, hosts)| (who, hosts));
+    let at = if who.is_empty() { "" } else { "@" };
+    let hosts = hosts.split('/').next()?;
+    let now = std::time::UNIX_EPOCH.elapsed().ok()?.as_nanos();
+    Some(format!(
+        "{scheme}://{who}{at}{hosts}/meridian_acceptance_{now:x}?{options}"
+    ))
 }
 
 /// Another user than root, when we are root and can become one.
@@ -133,10 +154,16 @@ impl Start<'_> {
             .folder
             .clone()
             .unwrap_or_else(|| Arc::new(folder_for(self.user)));
+        let given = self.shared.then(given_database).flatten();
+        let within = match given {
+            Some(_) => READY_THERE_WITHIN,
+            None => READY_WITHIN,
+        };
         let mut command = self.command(&folder);
         command
             .arg("up")
             .args(self.arguments)
+            .args(given.iter().flat_map(|url| ["--database-url", url]))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut up = command.spawn().unwrap();
@@ -155,7 +182,7 @@ impl Start<'_> {
             stderr,
             tokens: Mutex::default(),
         };
-        let ((regions, database), _) = wait::until("the lines of up", READY_WITHIN, async || {
+        let ((regions, database), _) = wait::until("the lines of up", within, async || {
             if let Some(status) = world.up.try_wait().unwrap() {
                 panic!("up ended: {status}\n{}", world.stderr());
             }

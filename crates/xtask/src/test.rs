@@ -151,6 +151,7 @@ fn tests_on(url: &str) -> Result<()> {
     suite.run_all("given", &["--workspace", "--exclude", ACCEPTANCE])?;
     // In one process they share a world, which takes minutes to come up on a cluster.
     let mut worlds = suite.cargo();
+    worlds.env("ACCEPTANCE_DATABASE_URL", url);
     run::run(worlds.args([
         "test",
         "--locked",
