@@ -76,6 +76,8 @@ pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
 pub use url::DatabaseUrl;
 #[cfg(feature = "testing")]
+pub use verdict::verdicts;
+#[cfg(feature = "testing")]
 pub use wire::{Wire, open_wire};
 pub use write::{OpenRows, RowWrite, RowsDone};
 

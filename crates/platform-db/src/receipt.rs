@@ -81,6 +81,7 @@ impl Db {
     pub async fn void(&self, void: Void<'_>) -> Result<Receipt, SystemError> {
         const OPERATION: &str = "void_write";
         let mut sent_at = None;
+        let mut replanned = false;
         loop {
             let tried = timeout_at(
                 void.call.deadline().into(),
@@ -94,6 +95,10 @@ impl Db {
             let why = match Verdict::of(&error) {
                 Verdict::Lost => Why::Connection,
                 Verdict::Conflict => Why::Conflict,
+                Verdict::StalePlan if !replanned => {
+                    replanned = true;
+                    Why::StalePlan
+                }
                 Verdict::Deadline
                 | Verdict::Unique
                 | Verdict::Constraint
@@ -119,7 +124,7 @@ impl Db {
         let session = Session::leased(lease, void.call, self.is_remote(void.home));
         session.warm(keys::VOID).await?;
         let id = keys::write_id(void.principal, void.key);
-        *sent_at = Some(self.clock().now());
+        let earlier = sent_at.replace(self.clock().now());
         let regions = [void.home.clone()];
         // One statement, hence one transaction; an attempt of the write that is about to COMMIT is waited for. The
         // connection may now write outside of BEGIN, so it does not go back to the pool.
@@ -130,6 +135,12 @@ impl Db {
             self.time().ask(&session),
         )
         .await;
+        // A statement that is its own transaction and met another writer was certainly not run.
+        if let Err(error) = &inserted
+            && Verdict::of(error).is_definite_at_commit()
+        {
+            *sent_at = earlier;
+        }
         opened.and(inserted)?;
         let receipt = found?.ok_or(DbError::NoRow)?;
         void.call.facts().database += started.elapsed();

@@ -23,6 +23,47 @@ pub(crate) enum Verdict {
     Bug,
 }
 
+/// Codes of `docs/failures.md` and PostgreSQL's appendix A, and classes of codes.
+const CODES: &[(&str, Verdict)] = &[
+    ("40001", Verdict::Conflict),    // serialization_failure
+    ("40P01", Verdict::Conflict),    // deadlock_detected
+    ("CR000", Verdict::Conflict),    // CockroachDB's old retry code
+    ("55P03", Verdict::Conflict),    // lock_not_available
+    ("25P02", Verdict::Conflict), // in_failed_sql_transaction: what came first was not waited for; it shows next time
+    ("57014", Verdict::Deadline), // query_canceled: statement_timeout is the remaining deadline
+    ("23505", Verdict::Unique),   // unique_violation
+    ("23502", Verdict::Constraint), // not_null_violation
+    ("23503", Verdict::Constraint), // foreign_key_violation
+    ("23514", Verdict::Constraint), // check_violation
+    ("23P01", Verdict::Constraint), // exclusion_violation
+    ("0A000", Verdict::StalePlan), // "cached plan must not change result type"
+    ("40003", Verdict::Lost), // statement_completion_unknown: before COMMIT it means nothing worse
+    ("57P01", Verdict::Lost), // admin_shutdown: draining
+    ("57P02", Verdict::Lost), // crash_shutdown
+    ("57P03", Verdict::Lost), // cannot_connect_now
+    ("57P05", Verdict::Lost), // idle_session_timeout
+    ("25P03", Verdict::Lost), // idle_in_transaction_session_timeout
+    ("53300", Verdict::Lost), // too_many_connections
+    ("58C01", Verdict::Lost), // CockroachDB: internal node connection failure
+    ("08", Verdict::Lost),    // connection exceptions
+    ("58C00", Verdict::Unavailable), // CockroachDB: range unavailable
+    ("53", Verdict::Unavailable), // insufficient resources: disk full
+    ("XXC02", Verdict::Unavailable), // CockroachDB: throttled for want of a licence
+    ("XCUBS", Verdict::Unavailable), // CockroachDB: bounded staleness cannot be had
+    ("XCHR1", Verdict::Unavailable), // CockroachDB: not homed here
+    ("XCHR2", Verdict::Unavailable), // CockroachDB: nowhere to be homed
+];
+
+/// The table of codes and classes of codes, with the name of what each means, for tests that must know all of them.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn verdicts() -> Vec<(&'static str, String)> {
+    let named = CODES
+        .iter()
+        .map(|(code, verdict)| (*code, format!("{verdict:?}")));
+    named.collect()
+}
+
 impl Verdict {
     pub(crate) fn of(error: &DbError) -> Self {
         match error {
@@ -38,26 +79,10 @@ impl Verdict {
         }
     }
 
-    /// Codes of `cockroachdb` section 6 and PostgreSQL's appendix A.
+    /// The first that the SQLSTATE begins with counts; what is not in the table is a bug.
     fn of_code(code: &str) -> Self {
-        match code {
-            // serialization_failure, deadlock_detected, CockroachDB's old retry code, lock_not_available
-            "40001" | "40P01" | "CR000" | "55P03" => Self::Conflict,
-            "57014" => Self::Deadline, // query_canceled: statement_timeout is the remaining deadline
-            "23505" => Self::Unique,
-            "23502" | "23503" | "23514" | "23P01" => Self::Constraint,
-            "0A000" => Self::StalePlan, // "cached plan must not change result type"
-            // admin_shutdown, crash_shutdown, cannot_connect_now, idle in (transaction) timeouts, too many
-            // connections, internal node connection failure, and 40003, which before COMMIT means nothing worse
-            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" | "58C01" | "40003" => {
-                Self::Lost
-            }
-            _ if code.starts_with("08") => Self::Lost,
-            // range unavailable; throttled for want of a licence; no replica nearby that is young enough, or at home
-            "58C00" | "XXC02" | "XCUBS" | "XCHR1" | "XCHR2" => Self::Unavailable,
-            _ if code.starts_with("53") => Self::Unavailable, // disk full, out of memory
-            _ => Self::Bug,
-        }
+        let known = CODES.iter().find(|(known, _)| code.starts_with(known));
+        known.map_or(Self::Bug, |(_, verdict)| *verdict)
     }
 
     /// Whether an error that answers COMMIT says for certain that nothing was committed.
@@ -109,7 +134,7 @@ mod tests {
             ("XXA00", Verdict::Bug),
             ("XXUUU", Verdict::Bug),
             ("42601", Verdict::Bug),
-            ("25P02", Verdict::Bug),
+            ("25P02", Verdict::Conflict),
         ] {
             assert_eq!(Verdict::of(&sql(code)), verdict, "{code}");
         }
@@ -120,7 +145,7 @@ mod tests {
         #[test]
         fn hard_case_02_unknown_codes_at_commit_are_unknown_outcomes(code in "[0-9A-Z]{5}") {
             let certain = Verdict::of(&sql(&code)).is_definite_at_commit();
-            let conflict = ["40001", "40P01", "CR000", "55P03"].contains(&code.as_str());
+            let conflict = ["40001", "40P01", "CR000", "55P03", "25P02"].contains(&code.as_str());
             let constraint = ["23502", "23503", "23505", "23514", "23P01"].contains(&code.as_str());
             prop_assert_eq!(certain, conflict || constraint);
         }

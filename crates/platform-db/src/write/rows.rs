@@ -12,7 +12,7 @@ use std::sync::{
 use futures_util::try_join;
 use kernel::{
     Common, IdempotencyKey, Intent, OpError, ReadWant, Reply, RowEnd, RowRefusal, RowsEnd,
-    SystemError,
+    SystemError, Timestamp,
 };
 
 use crate::{
@@ -140,8 +140,10 @@ impl Db {
         };
         let (intents, work) = (Arc::new(rows), Arc::new(work));
         let mut ends: Vec<Option<RowEnd<E>>> = intents.iter().map(|_| None).collect();
+        // Something is committed that is not told of yet: from then on no failure may say that nothing was written.
+        let mut landed: Option<Timestamp> = None;
         for _ in 0..TWINS_MAX {
-            self.look_up(&intents, &mut ends).await?;
+            self.look_up(&intents, &mut ends, landed).await?;
             let open = OpenRows::of(&intents, &ends);
             if open.open.is_empty() {
                 break;
@@ -167,19 +169,22 @@ impl Db {
                 Err(error) => {
                     // What is in the way may be a twin's (hard case 4): then one row more is known now.
                     if may_be_a_twins(&error) {
-                        self.look_up(&intents, &mut ends).await?;
+                        self.look_up(&intents, &mut ends, landed).await?;
                         if open.any_known(&ends) {
                             continue;
                         }
                     }
-                    return Err(own(error));
+                    return Err(never_denied(landed, own(error)));
                 }
             };
+            if committed && !whole.dry_run {
+                landed = Some(self.clock().now());
+            }
             let left = left.lock().unwrap_or_else(PoisonError::into_inner).take();
             let left = left.unwrap_or_default();
             if left.iter().any(Result::is_err) {
                 // So may what a row was refused for. What is not wanted then may be wanted without that row.
-                self.look_up(&intents, &mut ends).await?;
+                self.look_up(&intents, &mut ends, landed).await?;
                 if !committed && open.any_known(&ends) {
                     continue;
                 }
@@ -197,7 +202,7 @@ impl Db {
                 return finish(ends, committed && !whole.dry_run);
             }
         }
-        finish(ends, true)
+        finish(ends, true).map_err(|error| never_denied(landed, error))
     }
 
     /// One transaction over the open rows.
@@ -240,11 +245,12 @@ impl Db {
         .map(drop)
     }
 
-    /// Finds the rows that were written before.
+    /// Finds the rows that were written before; `landed`: some were by this very request.
     async fn look_up<E>(
         &self,
         intents: &Arc<Vec<Intent>>,
         ends: &mut [Option<RowEnd<E>>],
+        landed: Option<Timestamp>,
     ) -> Result<(), SystemError> {
         let Some(first) = intents.first().filter(|intent| !intent.dry_run) else {
             return Ok(());
@@ -260,7 +266,8 @@ impl Db {
             .read(&first.call, spec, async move |session: &Session| {
                 keys::find_rows(session, &asked).await
             })
-            .await?
+            .await
+            .map_err(|error| unless_landed(landed, error))?
             .value;
         for (index, row) in found {
             if let Some(intent) = intents.get(index) {
@@ -268,6 +275,24 @@ impl Db {
             }
         }
         Ok(())
+    }
+}
+
+fn never_denied<E>(landed: Option<Timestamp>, error: OpError<E>) -> OpError<E> {
+    match error {
+        OpError::System(error) => unless_landed(landed, error).into(),
+        OpError::Refused(_) | OpError::Common(_) => error,
+    }
+}
+
+/// What is committed may not be denied, whatever became of asking for it.
+fn unless_landed(landed: Option<Timestamp>, error: SystemError) -> SystemError {
+    match landed {
+        Some(attempt_at) => SystemError::OutcomeUnknown {
+            attempt_at,
+            source: Some(Box::new(error)),
+        },
+        None => error,
     }
 }
 
