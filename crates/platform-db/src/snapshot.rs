@@ -70,7 +70,7 @@ impl Db {
         let given = given
             .unwrap_or(Err(DbError::Timeout))
             .map_err(system_error)?;
-        let (plan, mut at) = (given.plan()?, 0);
+        let (plan, mut at, mut replanned) = (given.plan()?, 0, false);
         loop {
             let remaining = call.remaining();
             let patience = if plan.has_more(at) {
@@ -92,12 +92,24 @@ impl Db {
                     at = next;
                     Why::Moment
                 }
-                None if Verdict::of(&error) == Verdict::Lost => {
-                    pause(RECONNECT_PAUSE_MS).await;
-                    Why::Connection
-                }
-                None => return Err(system_error(error)),
+                None => match Verdict::of(&error) {
+                    Verdict::Lost => Why::Connection,
+                    Verdict::Conflict => Why::Conflict,
+                    Verdict::StalePlan if !replanned => {
+                        replanned = true;
+                        Why::StalePlan
+                    }
+                    Verdict::StalePlan
+                    | Verdict::Deadline
+                    | Verdict::Unique
+                    | Verdict::Constraint
+                    | Verdict::Unavailable
+                    | Verdict::Bug => return Err(system_error(error)),
+                },
             };
+            if next.is_none() {
+                pause(RECONNECT_PAUSE_MS).await;
+            }
             self.metrics().retried(spec.operation, why);
         }
     }
