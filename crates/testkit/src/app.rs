@@ -1,6 +1,6 @@
 //! Whole systems behind the HTTP contract, without a socket: requests go through the router.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use axum::{
     Router,
@@ -63,6 +63,20 @@ impl TestApp {
     /// The same by another clock; tokens go by the machine's all the same.
     #[must_use]
     pub fn with_clock(region: &str, systems: Vec<System>, clock: Clock) -> Self {
+        let mut config = HttpConfig::new(tag(region), "test");
+        config.clock = clock;
+        Self::with_config(config, systems)
+    }
+
+    /// The same with another time for a request.
+    #[must_use]
+    pub fn with_deadline(region: &str, systems: Vec<System>, deadline: Duration) -> Self {
+        let mut config = HttpConfig::new(tag(region), "test");
+        config.limits.deadline = deadline;
+        Self::with_config(config, systems)
+    }
+
+    fn with_config(mut config: HttpConfig, systems: Vec<System>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("jwks.json");
         let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
@@ -70,8 +84,6 @@ impl TestApp {
         std::fs::write(&path, json!({"keys": [key]}).to_string()).expect("a file");
         // The keys are read once and kept; their folder lives as long as the process' tests.
         let _ = folder.keep();
-        let mut config = HttpConfig::new(tag(region), "test");
-        config.clock = clock;
         // The limiter has tests of its own; here it would only tell how fast the machine is.
         config.quota = Quota::new(1_000_000, 1).expect("a quota");
         let verifier = Verifier::new(JwksSource::File(path), ISSUER, "meridian", Clock::System);

@@ -15,7 +15,7 @@ use kernel::Clock;
 use platform_db::{DatabaseUrl, open_wire};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Notify, watch},
 };
 
 use crate::{
@@ -140,6 +140,8 @@ struct Rules {
     state: Mutex<State>,
     /// Spoken to the client, if it is not the server's own.
     dialect: Option<Dialect>,
+    /// Told of every strike.
+    struck: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -163,6 +165,7 @@ impl WireProxy {
         let rules = Arc::new(Rules {
             state: Mutex::default(),
             dialect,
+            struck: Notify::new(),
         });
         let (alive, gone) = watch::channel(());
         let to = DatabaseUrl::parse(db.app_url()).expect("our own URL");
@@ -196,6 +199,21 @@ impl WireProxy {
     #[must_use]
     pub fn hits(&self) -> u32 {
         self.rules.state().hits
+    }
+
+    /// Waits until a rule has struck; panics after 20 s.
+    pub async fn struck(&self) {
+        let struck = async {
+            loop {
+                let next = self.rules.struck.notified();
+                if self.hits() > 0 {
+                    return;
+                }
+                next.await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(20), struck).await;
+        in_time.expect("a rule strikes within 20 s");
     }
 
     /// Connections accepted so far: the newest one's number.
@@ -298,6 +316,7 @@ impl Rules {
             }
             let act = rule.act;
             state.hits += 1;
+            self.struck.notify_waiters();
             return Some(act);
         }
         None

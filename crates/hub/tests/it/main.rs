@@ -9,6 +9,7 @@ mod deals;
 mod document;
 mod events;
 mod exports;
+mod fault_matrix;
 mod feed;
 mod integrity;
 mod nearest;
@@ -68,12 +69,31 @@ fn migrations() -> [&'static Migrations; 3] {
 }
 
 /// Port 1 refuses: the other regions are down.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+/// The other regions are down.
 fn systems(db: &Db, topology: &Arc<Topology>) -> Vec<System> {
     systems_among(db, topology, "http://127.0.0.1:1")
 }
 
 /// Every other region is said to be at `url`.
 fn systems_among(db: &Db, topology: &Arc<Topology>, url: &str) -> Vec<System> {
+    systems_that_ask(db, topology, url, client())
+}
+
+/// What regions ask each other with; it takes a while to make.
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// Every other region is said to be at `url`, and asked by this client.
+fn systems_that_ask(
+    db: &Db,
+    topology: &Arc<Topology>,
+    url: &str,
+    client: reqwest::Client,
+) -> Vec<System> {
     let directory = Directory::new(db.clone());
     let names = vec!["warehouse".to_owned(), "hub".to_owned()];
     let urls: BTreeMap<_, _> = topology
@@ -81,8 +101,6 @@ fn systems_among(db: &Db, topology: &Arc<Topology>, url: &str) -> Vec<System> {
         .into_iter()
         .map(|tag| (tag, url.to_owned()))
         .collect();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let peers = hub::Peers::new(db.region().clone(), names, urls, db.clone(), client);
     let warehouse = warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology));
     vec![
