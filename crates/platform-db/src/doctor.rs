@@ -37,7 +37,7 @@ use tokio::time::timeout;
 
 pub use self::chart::CHECKS;
 use self::exam::Exam;
-use crate::{DbError, Migrations, engine::Engine};
+use crate::{DbError, Migrations, engine::Engine, placement::Site};
 
 /// What is examined, and what it is to be like.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ pub struct Patient {
     pub region: RegionTag,
     /// Every region there is, the primary first.
     pub regions: Vec<RegionTag>,
+    /// The same, with what the cluster may call them.
+    pub sites: Vec<Site>,
     /// Every system of this build, `platform` among them.
     pub systems: Vec<&'static Migrations>,
     /// Every statement of theirs.

@@ -28,6 +28,12 @@ pub(crate) const VERSION: &str = "SELECT version()";
 /// Asks a node of CockroachDB where it is. An error, where nobody told it.
 pub(crate) const GATEWAY_REGION: &str = "SELECT gateway_region()";
 
+/// Every statement of this module that both engines know.
+pub(crate) const STATEMENTS: &[&str] = &[VERSION];
+
+/// Those that CockroachDB alone knows.
+pub(crate) const COCKROACH_STATEMENTS: &[&str] = &[GATEWAY_REGION];
+
 impl Engine {
     /// From the answer to [`VERSION`].
     pub(crate) fn from_version(version: &str) -> Self {

@@ -81,6 +81,17 @@ pub use verdict::verdicts;
 pub use wire::{Wire, open_wire};
 pub use write::{OpenRows, RowWrite, RowsDone};
 
+/// Every statement of this crate that is CockroachDB's alone.
+#[must_use]
+pub fn cockroach_statements() -> Vec<&'static str> {
+    [
+        engine::COCKROACH_STATEMENTS,
+        placement::COCKROACH_STATEMENTS,
+        read::COCKROACH_STATEMENTS,
+    ]
+    .concat()
+}
+
 /// Every statement of this crate, for the test that prepares and explains them all.
 #[must_use]
 pub fn statements() -> Vec<&'static str> {
@@ -88,6 +99,7 @@ pub fn statements() -> Vec<&'static str> {
         as_of::STATEMENTS,
         audit::STATEMENTS,
         clock::STATEMENTS,
+        engine::STATEMENTS,
         feed::STATEMENTS,
         effects::STATEMENTS,
         keys::STATEMENTS,

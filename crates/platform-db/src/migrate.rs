@@ -10,7 +10,7 @@ mod rights;
 mod schema;
 mod statistics;
 
-use std::{error::Error, fmt};
+use std::{cell::Cell, error::Error, fmt};
 
 use kernel::CurrencyCode;
 use refinery_core::{Migration, Runner};
@@ -19,7 +19,7 @@ pub use self::statistics::analyze;
 
 use crate::{
     DatabaseUrl, DbError, Placement,
-    placement::PlanError,
+    placement::{Goal, Hindrance, bring_about},
     pool::{self, Object, Pool},
     verdict::Verdict,
     write::{RECONNECT_PAUSE_MS, pause},
@@ -98,10 +98,8 @@ pub struct MigrateReport {
     pub applied: Vec<AppliedMigration>,
     /// Files that had been applied before.
     pub unchanged: usize,
-    /// Whether the services' role was created now.
-    pub role_created: bool,
-    /// Whether the services' role was given its rights (they are given anew each time).
-    pub grants_applied: bool,
+    /// Statements that were run to give the services' role what it is to have.
+    pub rights_changed: usize,
 }
 
 /// Why a migration did not end.
@@ -125,9 +123,18 @@ pub enum MigrateError {
         /// Who holds it.
         holder: String,
     },
+    /// A statement of a plan failed.
+    #[error("could not run {statement}")]
+    Step {
+        /// It.
+        statement: String,
+        /// What the database says.
+        #[source]
+        source: DbError,
+    },
     /// The tables cannot be placed.
-    #[error("could not place the tables")]
-    Placement(#[from] PlanError),
+    #[error(transparent)]
+    Placement(#[from] Hindrance),
 }
 
 impl From<tokio_postgres::Error> for MigrateError {
@@ -240,7 +247,6 @@ pub(crate) const STATEMENTS: &[&str] = &[
     lease::TAKE,
     lease::HOLDER,
     lease::RELEASE,
-    rights::FIND_ROLE,
     FIND_DATABASE,
 ];
 
@@ -280,7 +286,8 @@ pub async fn create_database(owner_url: &str) -> Result<bool, DbError> {
 }
 
 /// Brings the schemas up to date, `platform` first whether named or not, and gives the services' role
-/// `meridian_app` its rights. May be run at any time, by several at once; `progress` is told what happens.
+/// `meridian_app` its rights by the planner's plan, as far as it lacks any. May be run at any time, by several at once;
+/// `progress` is told what happens.
 ///
 /// # Errors
 /// [`MigrateError`].
@@ -353,13 +360,13 @@ impl Job<'_> {
             }
         }
         fill_currencies(&worker).await?;
-        report.role_created =
-            rights::ensure_role(&worker, self.app_role_password, self.progress).await?;
-        for system in &self.systems {
-            rights::grant(&worker, system).await?;
+        let done = Cell::new(0);
+        bring_about(&worker, &Goal::rights(&self.systems), self.progress, &done).await?;
+        report.rights_changed = done.get();
+        if let Some(password) = self.app_role_password {
+            rights::set_password(&worker, password, self.progress).await?;
         }
         statistics::permit(&worker, &self.systems).await?;
-        report.grants_applied = true;
         (self.progress)("the services' role has its rights");
         Ok(report)
     }
@@ -398,6 +405,12 @@ async fn fill_currencies(client: &Object) -> Result<(), MigrateError> {
 /// Two jobs that create the same thing at once: one of them fails in spite of IF NOT EXISTS.
 const SOMEBODY_ELSE_DID: [&str; 5] = ["23505", "42P06", "42P07", "42710", "XX000"];
 
+pub(crate) fn somebody_else_did(error: &DbError) -> bool {
+    error
+        .code()
+        .is_some_and(|code| SOMEBODY_ELSE_DID.contains(&code))
+}
+
 /// Runs a statement of an idempotent bootstrap, again when another job got in between.
 async fn until_alone(client: &Object, sql: &str) -> Result<(), MigrateError> {
     const TRIES_MAX: u32 = 10;
@@ -406,10 +419,9 @@ async fn until_alone(client: &Object, sql: &str) -> Result<(), MigrateError> {
         let Err(error) = client.batch_execute(sql).await.map_err(DbError::from) else {
             return Ok(());
         };
-        let raced = error
-            .code()
-            .is_some_and(|code| SOMEBODY_ELSE_DID.contains(&code));
-        if tries == TRIES_MAX || !(raced || Verdict::of(&error) == Verdict::Conflict) {
+        if tries == TRIES_MAX
+            || !(somebody_else_did(&error) || Verdict::of(&error) == Verdict::Conflict)
+        {
             return Err(error.into());
         }
         tries += 1;
@@ -430,13 +442,14 @@ pub(crate) fn owner_pool(url: &str) -> Result<Pool, DbError> {
 pub(crate) fn is_worth_repeating(error: &MigrateError) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(DbError::Connect { .. }) = error.downcast_ref() {
+        if let Some(DbError::Lost { .. } | DbError::Connect { .. }) = error.downcast_ref() {
             return true;
         }
         if let Some(driver) = error.downcast_ref::<tokio_postgres::Error>() {
-            let code = driver.code().map(tokio_postgres::error::SqlState::code);
-            return driver.is_closed()
-                || code.is_some_and(|code| ["40001", "40P01", "57P01"].contains(&code));
+            return match driver.code() {
+                Some(code) => Verdict::of_code(code.code()).is_repeated(),
+                None => driver.is_closed(),
+            };
         }
         cause = error.source();
     }

@@ -11,7 +11,7 @@ use crate::{
     read_over::SEVERAL_OFFICES,
 };
 
-pub(crate) use reading::{LOGICAL_TIME, begin_read, ceil_to_ms};
+pub(crate) use reading::{COCKROACH_STATEMENTS, LOGICAL_TIME, begin_read, ceil_to_ms};
 
 /// What a read is and how fresh it must be.
 #[derive(Debug, Clone)]

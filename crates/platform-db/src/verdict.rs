@@ -80,9 +80,14 @@ impl Verdict {
     }
 
     /// The first that the SQLSTATE begins with counts; what is not in the table is a bug.
-    fn of_code(code: &str) -> Self {
+    pub(crate) fn of_code(code: &str) -> Self {
         let known = CODES.iter().find(|(known, _)| code.starts_with(known));
         known.map_or(Self::Bug, |(_, verdict)| *verdict)
+    }
+
+    /// Whether the same may well succeed a moment later.
+    pub(crate) fn is_repeated(self) -> bool {
+        matches!(self, Self::Conflict | Self::Lost)
     }
 
     /// Whether an error that answers COMMIT says for certain that nothing was committed.

@@ -11,8 +11,8 @@ use std::{
 };
 
 use platform_db::{
-    Connection, DatabaseUrl, MigrateError, Migrations,
-    placement::{self, Extent, Goal},
+    Connection, DatabaseUrl, Migrations,
+    placement::{self, Applied, Extent, Goal, Site},
 };
 
 use crate::{
@@ -298,14 +298,17 @@ impl Lease {
         let all: Vec<_> = std::iter::once(platform_db::migrations())
             .chain(others.filter(|system| system.system != "platform"))
             .collect();
-        let goal = Goal::new(&all, &REGIONS.map(tag), Extent::Grow);
+        let site = |name: &str| Site {
+            tag: tag(name),
+            names: vec![name.to_owned()],
+        };
+        let goal = Goal::new(&all, REGIONS.map(site).into(), Extent::Grow);
         match placement::apply(&self.address().expose(), &goal, |_| {}).await {
-            Ok(0) => eprintln!(
-                "{}: the cluster has no regions to place tables in",
-                self.name()
-            ),
-            Ok(done) => eprintln!("{}: placed by {done} statements", self.name()),
-            Err(MigrateError::Placement(why)) => eprintln!("{}: not placed: {why}", self.name()),
+            Ok(Applied {
+                hindrance: Some(why),
+                ..
+            }) => eprintln!("{}: {why}", self.name()),
+            Ok(done) => eprintln!("{}: placed by {} statements", self.name(), done.statements),
             Err(error) => panic!("the tables can be placed: {error:?}"),
         }
     }

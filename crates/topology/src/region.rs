@@ -10,7 +10,7 @@ use crate::{
 /// A deployment site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Region {
-    /// Short name; also the name of the database's region.
+    /// Short name: what rows say.
     pub tag: RegionTag,
     /// Name for people.
     pub name: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kernel::Clock;
 use platform_db::{
     DatabaseUrl, Db, DbConfig, MigrateError, MigrateReport, Migrations, PoolSizes,
-    placement::{self, Extent, Goal, Step},
+    placement::{self, Applied, Extent, Goal, Plan, Site},
 };
 use prometheus_client::registry::Registry;
 use topology::Topology;
@@ -82,6 +82,7 @@ pub async fn migrate(
 ) -> Result<MigrateReport, SetupError> {
     let tell = |line: &str| progress.step(line);
     let report = platform_db::migrate(owner_url, &systems(), app_password, tell).await?;
+    // A new region's rows are refused until the tables know it, and its offices come next.
     place(owner_url, topology, Extent::Grow, progress).await?;
     let db = open(owner_url, topology)?;
     let opened = hub::load_offices(&db, topology).await?;
@@ -95,22 +96,35 @@ pub async fn migrate(
     Ok(report)
 }
 
+/// The regions of the topology, with the names that a cluster may have for them: an operator calls a node's region by
+/// our tag, or by the provider's name of it, with or without the provider.
+#[must_use]
+pub fn sites(topology: &Topology) -> Vec<Site> {
+    let regions = topology.regions().iter();
+    regions
+        .map(|region| Site {
+            tag: region.tag.clone(),
+            names: vec![
+                region.tag.as_str().to_owned(),
+                region.cloud_region.clone(),
+                format!("{}-{}", region.cloud, region.cloud_region),
+            ],
+        })
+        .collect()
+}
+
 /// The statements that would place the tables in the regions of the topology. None on PostgreSQL, where there is
 /// nothing to place.
 ///
 /// # Errors
 /// [`SetupError`].
-pub async fn placement(
-    owner_url: &str,
-    topology: &Topology,
-) -> Result<Option<Vec<Step>>, SetupError> {
-    let goal = Goal::new(&systems(), &topology.tags(), Extent::Whole);
+pub async fn placement(owner_url: &str, topology: &Topology) -> Result<Option<Plan>, SetupError> {
+    let goal = Goal::new(&systems(), sites(topology), Extent::Whole);
     let found = placement::read(owner_url, &goal).await?;
-    let steps = found.map(|found| placement::plan(&found, &goal));
-    Ok(steps.transpose().map_err(MigrateError::from)?)
+    Ok(found.map(|found| placement::plan(&found, &goal)))
 }
 
-/// Runs them. How many were run.
+/// Runs them, and tells why no table is placed where none is.
 ///
 /// # Errors
 /// [`SetupError`].
@@ -119,10 +133,15 @@ pub async fn place(
     topology: &Topology,
     extent: Extent,
     progress: &Progress,
-) -> Result<usize, SetupError> {
-    let goal = Goal::new(&systems(), &topology.tags(), extent);
+) -> Result<Applied, SetupError> {
+    let goal = Goal::new(&systems(), sites(topology), extent);
     let tell = |line: &str| progress.step(line);
-    Ok(placement::apply(owner_url, &goal, tell).await?)
+    let applied = placement::apply(owner_url, &goal, tell).await?;
+    if let Some(hindrance) = &applied.hindrance {
+        tracing::warn!(%hindrance, "placement.hindered");
+        progress.step(&format!("warning: {hindrance}"));
+    }
+    Ok(applied)
 }
 
 /// A handle for the work of one subcommand, in the primary region.

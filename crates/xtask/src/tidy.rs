@@ -7,6 +7,7 @@ mod manifests;
 pub(crate) mod rust;
 pub(crate) mod sources;
 pub(crate) mod sql;
+mod statements;
 
 use std::fmt;
 
@@ -49,6 +50,7 @@ pub(crate) fn tidy() -> Result<()> {
         findings.extend(sources::check(file));
     }
     findings.extend(sql::check(&files));
+    findings.extend(statements::check(&files));
     findings.extend(docs::check(&files));
     findings.sort();
     for finding in &findings {

@@ -2,6 +2,7 @@
 
 #[test]
 fn every_table_is_placed_and_fit_for_its_place() {
-    let faults = testkit::misplaced(accounting::migrations());
+    let all = [platform_db::migrations(), accounting::migrations()];
+    let faults = testkit::misplaced(&all, accounting::migrations());
     assert!(faults.is_empty(), "{faults:#?}");
 }

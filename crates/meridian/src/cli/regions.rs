@@ -6,7 +6,8 @@ use super::DatabaseArgs;
 
 pub(super) const HELP: &str = "\
 The regions are those of the region files; the tables are declared by the systems. On PostgreSQL there is nothing to
-place. `meridian migrate` runs the part of the plan that takes nothing away.
+place. `meridian migrate` runs the part of the plan that takes nothing away. Where nothing can be placed, say because
+no node of the cluster is in one of the regions, the plan says so.
 
 Examples:
   meridian regions plan
@@ -14,7 +15,7 @@ Examples:
   meridian regions apply
   meridian regions apply --yes
 
-Exit codes: 0 printed or done, 1 failed or not agreed to (what was run stays; run it again to go on), 2 wrong
+Exit codes: 0 printed or done, 1 failed, hindered or not agreed to (what was run stays; run it again to go on), 2 wrong
 command line.";
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ pub(crate) fn run(args: DoctorArgs) -> Result<(), Failure> {
     let patient = Patient {
         url: url.expose().clone(),
         regions: primary_first(&topology, &primary),
+        sites: setup::sites(&topology),
         region: known(&topology, region)?,
         systems: setup::systems().to_vec(),
         statements: setup::statements(),

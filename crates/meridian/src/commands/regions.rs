@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use platform_db::placement::{Extent, Step};
+use platform_db::placement::{Extent, Hindrance, Plan, Step};
 use world::{Progress, setup};
 
 use super::{choose_tls, runtime};
@@ -27,15 +27,15 @@ pub(crate) fn run(args: RegionsArgs) -> Result<(), Failure> {
 fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let url = url_or_world(&args.database)?;
     let topology = regions(args.database.regions.as_deref())?;
-    let steps = runtime()?
+    let plan = runtime()?
         .block_on(setup::placement(url.expose(), &topology))
         .map_err(|error| Failure::of(&error))?;
     print(&if args.json {
-        json(steps.as_deref())
+        json(plan.as_ref())
     } else if args.sql {
-        sql(steps.as_deref())
+        sql(plan.as_ref())
     } else {
-        told(steps.as_deref())
+        told(plan.as_ref())
     });
     Ok(())
 }
@@ -44,15 +44,12 @@ fn apply(args: &ApplyArgs) -> Result<(), Failure> {
     let url = url_or_world(&args.database)?;
     let topology = regions(args.database.regions.as_deref())?;
     let runtime = runtime()?;
-    let steps = runtime
+    let plan = runtime
         .block_on(setup::placement(url.expose(), &topology))
         .map_err(|error| Failure::of(&error))?;
-    let steps = match steps.as_deref() {
-        None | Some([]) => {
-            print(&told(steps.as_deref()));
-            return Ok(());
-        }
-        Some(steps) => steps,
+    let Some(Plan { steps, hindrance }) = plan else {
+        print(POSTGRES);
+        return Ok(());
     };
     let taken: Vec<&Step> = steps.iter().filter(|step| step.destructive).collect();
     if !taken.is_empty() && !args.yes {
@@ -64,12 +61,26 @@ fn apply(args: &ApplyArgs) -> Result<(), Failure> {
     } else {
         Extent::Whole
     };
-    let progress = Progress::start();
-    let done = runtime
-        .block_on(setup::place(url.expose(), &topology, extent, &progress))
-        .map_err(|error| Failure::of(&error))?;
-    print(&format!("ran {done} statements"));
-    Ok(())
+    if !steps.is_empty() {
+        let progress = Progress::start();
+        let applied = runtime
+            .block_on(setup::place(url.expose(), &topology, extent, &progress))
+            .map_err(|error| Failure::of(&error))?;
+        print(&format!("ran {} statements", applied.statements));
+    }
+    match hindrance {
+        // A cluster for tests: it does everything else.
+        Some(hindrance @ Hindrance::NoRegions) => {
+            print(&hindrance.to_string());
+            Ok(())
+        }
+        Some(hindrance) => Err(Failure::new(FAILED, hindrance.to_string())),
+        None if steps.is_empty() => {
+            print(IN_PLACE);
+            Ok(())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Asks a person; where there is none, nothing is done.
@@ -98,9 +109,8 @@ fn agree(taken: &[&Step]) -> Result<(), Failure> {
     }
 }
 
-fn json(steps: Option<&[Step]>) -> String {
-    let steps: Vec<_> = steps
-        .unwrap_or_default()
+fn json(plan: Option<&Plan>) -> String {
+    let steps: Vec<_> = steps(plan)
         .iter()
         .map(|step| {
             serde_json::json!({
@@ -110,43 +120,48 @@ fn json(steps: Option<&[Step]>) -> String {
             })
         })
         .collect();
-    serde_json::json!({"steps": steps}).to_string()
+    serde_json::json!({"steps": steps, "hindrance": hindrance(plan)}).to_string()
 }
 
-fn sql(steps: Option<&[Step]>) -> String {
-    match steps {
-        None => format!("-- {POSTGRES}"),
-        Some([]) => format!("-- {IN_PLACE}"),
-        Some(steps) => {
-            let lines: Vec<String> = steps
-                .iter()
-                .map(|step| format!("-- {}{}\n{};", warning(step), step.reason, step.statement))
-                .collect();
-            lines.join("\n")
-        }
-    }
+fn sql(plan: Option<&Plan>) -> String {
+    let lines = steps(plan)
+        .iter()
+        .map(|step| format!("-- {}{}\n{};", warning(step), step.reason, step.statement));
+    let said = remark(plan).map(|remark| format!("-- {remark}"));
+    said.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-fn told(steps: Option<&[Step]>) -> String {
-    match steps {
-        None => POSTGRES.into(),
-        Some([]) => IN_PLACE.into(),
-        Some(steps) => {
-            let lines: Vec<String> = steps
-                .iter()
-                .enumerate()
-                .map(|(index, step)| {
-                    format!(
-                        "{:>3}  {}\n     {}{}",
-                        index + 1,
-                        step.statement,
-                        warning(step),
-                        step.reason
-                    )
-                })
-                .collect();
-            lines.join("\n")
-        }
+fn told(plan: Option<&Plan>) -> String {
+    let lines = steps(plan).iter().enumerate().map(|(index, step)| {
+        format!(
+            "{:>3}  {}\n     {}{}",
+            index + 1,
+            step.statement,
+            warning(step),
+            step.reason
+        )
+    });
+    let lines: Vec<String> = remark(plan).into_iter().chain(lines).collect();
+    lines.join("\n")
+}
+
+fn steps(plan: Option<&Plan>) -> &[Step] {
+    plan.map_or(&[], |plan| &plan.steps)
+}
+
+fn hindrance(plan: Option<&Plan>) -> Option<String> {
+    Some(plan?.hindrance.as_ref()?.to_string())
+}
+
+/// What is to be said beside the statements.
+fn remark(plan: Option<&Plan>) -> Option<String> {
+    match plan {
+        None => Some(POSTGRES.into()),
+        Some(Plan {
+            hindrance: None,
+            steps,
+        }) => steps.is_empty().then(|| IN_PLACE.into()),
+        Some(_) => hindrance(plan),
     }
 }
 
@@ -162,43 +177,66 @@ fn warning(step: &Step) -> &'static str {
 mod tests {
     use super::*;
 
-    fn steps() -> [Step; 2] {
-        [
-            Step {
-                statement: "ALTER TABLE a SET LOCALITY GLOBAL".into(),
-                reason: "a is read everywhere".into(),
-                destructive: false,
-            },
-            Step {
-                statement: "ALTER DATABASE \"m\" DROP REGION IF EXISTS \"us1\"".into(),
-                reason: "us1 is a region no longer".into(),
-                destructive: true,
-            },
-        ]
+    fn whole() -> Plan {
+        let step = |statement: &str, reason: &str, destructive| Step {
+            statement: statement.into(),
+            reason: reason.into(),
+            destructive,
+            optional: false,
+        };
+        Plan {
+            steps: vec![
+                step(
+                    "ALTER TABLE a SET LOCALITY GLOBAL",
+                    "a is read everywhere",
+                    false,
+                ),
+                step(
+                    "ALTER DATABASE \"m\" DROP REGION IF EXISTS \"us1\"",
+                    "us1 is a region no longer",
+                    true,
+                ),
+            ],
+            hindrance: None,
+        }
     }
 
     #[test]
     fn a_plan_is_read_by_people_databases_and_programs() {
-        let plan = told(Some(&steps()));
+        let mut plan = whole();
+        let text = told(Some(&plan));
         assert!(
-            plan.contains("  2  ALTER DATABASE \"m\" DROP REGION"),
-            "{plan}"
+            text.contains("  2  ALTER DATABASE \"m\" DROP REGION"),
+            "{text}"
         );
-        assert_eq!(plan.matches("DESTRUCTIVE").count(), 1, "{plan}");
-        assert_eq!(
-            sql(Some(&steps()[..1])),
-            "-- a is read everywhere\nALTER TABLE a SET LOCALITY GLOBAL;"
-        );
-        let json: serde_json::Value = serde_json::from_str(&json(Some(&steps()))).unwrap();
+        assert_eq!(text.matches("DESTRUCTIVE").count(), 1, "{text}");
+        let json: serde_json::Value = serde_json::from_str(&json(Some(&plan))).unwrap();
         assert_eq!(json["steps"][1]["destructive"], true);
         assert_eq!(json["steps"][0]["reason"], "a is read everywhere");
+        plan.steps.pop();
+        assert_eq!(
+            sql(Some(&plan)),
+            "-- a is read everywhere\nALTER TABLE a SET LOCALITY GLOBAL;"
+        );
     }
 
     #[test]
-    fn nothing_to_do_is_said() {
+    fn nothing_to_do_is_said_and_so_is_what_is_in_the_way() {
         assert_eq!(told(None), POSTGRES);
-        assert_eq!(told(Some(&[])), IN_PLACE);
-        assert_eq!(json(None), "{\"steps\":[]}");
+        assert_eq!(told(Some(&Plan::default())), IN_PLACE);
+        assert_eq!(json(None), "{\"hindrance\":null,\"steps\":[]}");
         assert_eq!(sql(None), format!("-- {POSTGRES}"));
+        let hindered = Plan {
+            hindrance: Some(Hindrance::NoRegions),
+            ..whole()
+        };
+        for said in [
+            told(Some(&hindered)),
+            sql(Some(&hindered)),
+            json(Some(&hindered)),
+        ] {
+            assert!(said.contains("no node of the cluster says"), "{said}");
+            assert!(said.contains("SET LOCALITY GLOBAL"), "{said}");
+        }
     }
 }

@@ -137,7 +137,7 @@ fn has_nothing_to_place(folder: &Path) {
         );
     }
     let plan = run(folder, &["regions", "plan", "--json"]);
-    assert_eq!(plan.stdout.trim_end(), "{\"steps\":[]}");
+    assert_eq!(plan.stdout.trim_end(), "{\"hindrance\":null,\"steps\":[]}");
     let plan = run(folder, &["regions", "plan", "--sql"]);
     assert!(plan.stdout.starts_with("-- nothing to place"), "{plan:?}");
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     DbError, MigrateError,
-    placement::{self, Catalogue, Extent, Goal, Step},
+    placement::{self, Catalogue, Cluster, Extent, Goal, Hindrance, Plan, Step},
 };
 
 /// Fewer nodes cannot hold five voting copies of a range, which is what outliving a region takes.
@@ -19,55 +19,54 @@ const REGIONS_TO_SURVIVE: usize = 3;
 
 async fn read(exam: &Exam) -> Result<(Catalogue, Goal), DbError> {
     let patient = &exam.patient;
-    let goal = Goal::new(&patient.systems, &patient.regions, Extent::Whole);
+    let goal = Goal::new(&patient.systems, patient.sites.clone(), Extent::Whole);
     let found = placement::read(&patient.url, &goal).await;
     let found = found.map_err(|error| match error {
         MigrateError::Db(error) => error,
         other @ (MigrateError::Refinery { .. }
         | MigrateError::Leased { .. }
+        | MigrateError::Step { .. }
         | MigrateError::Placement(_)) => DbError::Config(other.to_string()),
     })?;
     Ok((found.unwrap_or_default(), goal))
 }
 
-fn names(exam: &Exam) -> Vec<String> {
-    exam.patient
-        .regions
-        .iter()
-        .map(ToString::to_string)
-        .collect()
-}
-
 /// Whether the cluster has nodes in every region.
 pub(super) async fn of_cluster(exam: &Exam) -> Result<Finding, DbError> {
-    let (found, _) = read(exam).await?;
-    Ok(judge_cluster(&found, &names(exam)))
+    let (found, goal) = read(exam).await?;
+    Ok(judge_cluster(&found, goal.regions(&found)))
 }
 
-fn judge_cluster(found: &Catalogue, wanted: &[String]) -> Finding {
-    let missing: Vec<String> = wanted
-        .iter()
-        .filter(|tag| !found.cluster.contains(*tag))
-        .cloned()
-        .collect();
-    let told = joined(&found.cluster);
-    if missing.is_empty() {
-        return Finding::pass(format!("nodes in {told}"));
+fn judge_cluster(found: &Catalogue, wanted: Result<Vec<String>, Hindrance>) -> Finding {
+    let there = match &found.cluster {
+        Cluster::Regions(regions) => joined(regions),
+        Cluster::Unplaceable | Cluster::Unseen => "no region".into(),
+    };
+    match wanted {
+        Ok(_) => Finding::pass(format!("nodes in {there}")),
+        Err(hindrance @ Hindrance::Unseen) => Finding::unknown(hindrance.to_string()),
+        Err(hindrance @ Hindrance::NoRegions) => Finding::fail(hindrance.to_string()),
+        Err(Hindrance::NotInCluster { missing, .. }) => {
+            let tags: Vec<&str> = missing.iter().map(|site| site.tag.as_str()).collect();
+            Finding::fail(format!(
+                "no node is in {}; nodes are in {there}",
+                tags.join(", ")
+            ))
+            .remedied_by(format!(
+                "start nodes with --locality=region={}, or correct the region files",
+                tags.join(" and ")
+            ))
+        }
     }
-    Finding::fail(format!(
-        "no node is in {}; nodes are in {told}",
-        missing.join(", ")
-    ))
-    .remedied_by(format!(
-        "start nodes with --locality=region={}, or correct the region files",
-        missing.join(" and ")
-    ))
 }
 
 /// Whether the database has exactly the regions of the region files, and the same primary one.
 pub(super) async fn of_database(exam: &Exam) -> Result<Finding, DbError> {
-    let (found, _) = read(exam).await?;
-    Ok(judge_database(&found, &names(exam)))
+    let (found, goal) = read(exam).await?;
+    Ok(match goal.regions(&found) {
+        Ok(wanted) => judge_database(&found, &wanted),
+        Err(hindrance) => Finding::unknown(hindrance.to_string()),
+    })
 }
 
 fn judge_database(found: &Catalogue, wanted: &[String]) -> Finding {
@@ -109,10 +108,11 @@ fn judge_survival(found: &Catalogue) -> Finding {
 /// Whether every table lives where it is declared to.
 pub(super) async fn localities(exam: &Exam) -> Result<Finding, DbError> {
     let (found, goal) = read(exam).await?;
-    match placement::plan(&found, &goal) {
-        Ok(steps) => Ok(judge_localities(&steps, found.tables.len())),
-        Err(error) => Ok(Finding::unknown(error.to_string())),
-    }
+    let Plan { steps, hindrance } = placement::plan(&found, &goal);
+    Ok(match hindrance {
+        None => judge_localities(&steps, found.tables.len()),
+        Some(hindrance) => Finding::unknown(hindrance.to_string()),
+    })
 }
 
 fn judge_localities(steps: &[Step], tables: usize) -> Finding {
@@ -225,7 +225,7 @@ fn joined(names: &BTreeSet<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Outcome;
+    use crate::{doctor::Outcome, placement::Site};
 
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -237,7 +237,7 @@ mod tests {
 
     fn found(regions: &[&str], survives_region: bool) -> Catalogue {
         Catalogue {
-            cluster: set(&["ap1", "eu1", "us1"]),
+            cluster: Cluster::Regions(set(&["ap1", "eu1", "us1"])),
             regions: set(regions),
             primary: regions.first().map(|primary| (*primary).to_owned()),
             survives_region,
@@ -248,13 +248,22 @@ mod tests {
     #[test]
     fn a_region_without_nodes_is_named() {
         let found = found(&["eu1"], false);
-        assert_eq!(
-            judge_cluster(&found, &list(&["eu1", "us1"])).outcome,
-            Outcome::Pass
-        );
-        let missing = judge_cluster(&found, &list(&["eu1", "sa1"]));
+        let judged = |tags: &[&str]| {
+            let sites = tags.iter().map(|tag| Site {
+                tag: tag.parse().unwrap(),
+                names: vec![(*tag).to_owned()],
+            });
+            let goal = Goal::new(&[], sites.collect(), Extent::Whole);
+            judge_cluster(&found, goal.regions(&found))
+        };
+        assert_eq!(judged(&["eu1", "us1"]).outcome, Outcome::Pass);
+        let missing = judged(&["eu1", "sa1"]);
         assert_eq!(missing.outcome, Outcome::Fail);
         assert!(missing.remedy.unwrap().contains("--locality=region=sa1"));
+        assert_eq!(
+            judge_cluster(&found, Err(Hindrance::Unseen)).outcome,
+            Outcome::Unknown
+        );
     }
 
     #[test]
@@ -290,6 +299,7 @@ mod tests {
             statement: statement.into(),
             reason: String::new(),
             destructive: false,
+            optional: false,
         };
         let of_database = step("ALTER DATABASE \"m\" SURVIVE REGION FAILURE");
         assert_eq!(

@@ -26,6 +26,7 @@ impl Db {
                 MigrateError::Db(error) => error,
                 other @ (MigrateError::Refinery { .. }
                 | MigrateError::Leased { .. }
+                | MigrateError::Step { .. }
                 | MigrateError::Placement(_)) => DbError::Driver {
                     source: Arc::new(other),
                 },

@@ -1,10 +1,11 @@
 //! One change: its statement, why, and what it does to the catalogue.
 
-use super::{Catalogue, Column, Locality, Step, Table};
+use super::{Catalogue, Column, Locality, Step, Table, rights::RightsChange};
 
 /// One change of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
+    Rights(RightsChange),
     Primary(String),
     AddRegion(String),
     SurviveRegion,
@@ -18,7 +19,8 @@ pub(super) enum Change {
 pub(super) enum TableChange {
     Unlock,
     Lock,
-    Add(Column, Vec<String>),
+    /// A column, and what it maps: tag and region.
+    Add(Column, Vec<(String, String)>),
     Drop(Column),
     /// The next column takes the home column's name.
     Rename,
@@ -30,6 +32,7 @@ impl Change {
     pub(super) fn step(&self, now: &Catalogue) -> Step {
         let database = quoted(&now.database);
         let (statement, reason, destructive) = match self {
+            Self::Rights(change) => return change.step(),
             Self::Primary(region) => (
                 format!(
                     "ALTER DATABASE {database} SET PRIMARY REGION {}",
@@ -73,11 +76,13 @@ impl Change {
             statement,
             reason,
             destructive,
+            optional: false,
         }
     }
 
     pub(super) fn apply(self, now: &mut Catalogue) {
         match self {
+            Self::Rights(change) => change.apply(&mut now.role),
             Self::Primary(region) => {
                 now.regions.insert(region.clone());
                 now.primary = Some(region);
@@ -110,7 +115,7 @@ impl TableChange {
                 ),
                 format!(
                     "{name} takes rows of {} and refuses all others",
-                    regions.join(", ")
+                    tags(regions)
                 ),
             ),
             Self::Drop(column) => (
@@ -146,15 +151,16 @@ impl TableChange {
             statement: format!("ALTER TABLE {name} {what}"),
             reason,
             destructive: self.refuses_rows(table),
+            optional: false,
         }
     }
 
     /// Whether a region's rows can be written before and cannot be after.
     fn refuses_rows(&self, table: &Table) -> bool {
         match (self, table.taken()) {
-            (Self::Add(_, regions), Some(taken)) => {
-                taken.iter().any(|region| !regions.contains(region))
-            }
+            (Self::Add(_, regions), Some(taken)) => taken
+                .keys()
+                .any(|tag| regions.iter().all(|(known, _)| known != tag)),
             _ => false,
         }
     }
@@ -177,16 +183,23 @@ impl TableChange {
     }
 }
 
+fn tags(regions: &[(String, String)]) -> String {
+    let tags: Vec<&str> = regions.iter().map(|(tag, _)| tag.as_str()).collect();
+    tags.join(", ")
+}
+
 /// Without ELSE: an unknown region gives NULL, which the column refuses, so that no row is ever misplaced.
-fn mapping(regions: &[String]) -> String {
+fn mapping(regions: &[(String, String)]) -> String {
     let cases: Vec<String> = regions
         .iter()
-        .map(|region| {
-            let literal = format!("'{}'", region.replace('\'', "''"));
-            format!("WHEN {literal} THEN {literal}")
-        })
+        .map(|(tag, name)| format!("WHEN {} THEN {}", literal(tag), literal(name)))
         .collect();
     format!("CASE region {} END", cases.join(" "))
+}
+
+/// A text, its quotes doubled.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// Region names keep case and hyphens only between quotes.

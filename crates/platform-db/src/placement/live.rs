@@ -1,43 +1,43 @@
-//! Reading what a database reports, and running a plan on it.
+//! Running a plan.
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{cell::Cell, time::Duration};
 
-use tokio_postgres::SimpleQueryMessage;
+use tokio::time::Instant;
+use tokio_postgres::Client;
 
-use super::{Catalogue, Goal, Step, Table, plan};
+use super::{
+    Catalogue, Cluster, Goal, Hindrance, Plan, Step, plan,
+    read::{catalogue, jobs},
+};
 use crate::{
     DbError, MigrateError,
-    engine::{Engine, VERSION},
-    migrate::{connect, is_worth_repeating, owner_pool, under_lease},
-    pool::{Object, Pool},
+    migrate::{connect, is_worth_repeating, owner_pool, somebody_else_did, under_lease},
+    pool::Pool,
+    verdict::Verdict,
     write::{RECONNECT_PAUSE_MS, pause},
 };
 
-const DATABASE: &str = "SELECT current_database()";
+/// A change of the schema takes as long as it takes: a table with many rows is rewritten.
+const WITHOUT_BOUNDS: &str = "SET statement_timeout = 0; SET lock_timeout = 0";
 
-/// Names of regions are of a type of the database's own, which drivers do not know: all is read as text.
-const CLUSTER: &str = "SELECT region::TEXT AS region FROM [SHOW REGIONS FROM CLUSTER]";
-const REGIONS: &str = "SELECT region::TEXT AS region FROM [SHOW REGIONS FROM DATABASE]";
-const PRIMARY: &str =
-    "SELECT region::TEXT AS region FROM [SHOW REGIONS FROM DATABASE] WHERE \"primary\"";
-const SURVIVAL: &str = "SELECT survival_goal::TEXT AS goal FROM [SHOW SURVIVAL GOAL FROM DATABASE]";
-const LOCKS: &str = "SHOW create_table_with_schema_locked";
+/// How often an error is met by planning again without a step having been run in between.
+const FAILURES_MAX: u32 = 5;
 
-/// Those that PostgreSQL knows as well; the others are checked by CockroachDB's grammar alone.
-pub(crate) const STATEMENTS: &[&str] = &[DATABASE];
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Jobs that are still at work after this long are left to themselves; what they are in the way of says so.
+const JOBS_WAIT_MAX: Duration = Duration::from_secs(1800);
 
-/// What the database of the URL reports of its placement, as the role of the URL, which must own it. None on
-/// PostgreSQL, where there is nothing to place.
-///
-/// # Errors
-/// [`MigrateError::Db`].
-pub async fn read(owner_url: &str, goal: &Goal) -> Result<Option<Catalogue>, MigrateError> {
-    let client = connect(&owner_pool(owner_url)?).await?;
-    Ok(catalogue(&client, goal).await?)
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// How many statements were run.
+    pub statements: usize,
+    /// Why no table was placed.
+    pub hindrance: Option<Hindrance>,
 }
 
 /// Plans and runs the plan, under the lease of migrations, told statement by statement to `progress`; goes on from
-/// where it was when the connection breaks or another transaction was first. How many statements were run.
+/// where it was when the connection breaks or another transaction was first.
 ///
 /// # Errors
 /// [`MigrateError`]; what was run stays, and the next call goes on from there.
@@ -45,8 +45,7 @@ pub async fn apply(
     owner_url: &str,
     goal: &Goal,
     progress: impl Fn(&str),
-) -> Result<usize, MigrateError> {
-    const BREAKS_MAX: u32 = 5;
+) -> Result<Applied, MigrateError> {
     let job = Job {
         pool: owner_pool(owner_url)?,
         goal,
@@ -56,8 +55,14 @@ pub async fn apply(
     let mut breaks = 0;
     loop {
         let before = job.done.get();
-        let Err(error) = job.run().await else {
-            return Ok(job.done.get());
+        let error = match job.run().await {
+            Ok(hindrance) => {
+                return Ok(Applied {
+                    statements: job.done.get(),
+                    hindrance,
+                });
+            }
+            Err(error) => error,
         };
         // A run that got somewhere may break as often as it likes.
         breaks = if job.done.get() > before {
@@ -65,7 +70,7 @@ pub async fn apply(
         } else {
             breaks + 1
         };
-        if breaks >= BREAKS_MAX || !is_worth_repeating(&error) {
+        if breaks >= FAILURES_MAX || !is_worth_repeating(&error) {
             return Err(error);
         }
         progress("the connection broke or another writer was first: going on from here");
@@ -82,92 +87,127 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    async fn run(&self) -> Result<(), MigrateError> {
+    async fn run(&self) -> Result<Option<Hindrance>, MigrateError> {
         let worker = connect(&self.pool).await?;
-        if engine(&worker).await? == Engine::Postgres {
-            return Ok(());
+        let now = catalogue(&worker, self.goal).await?;
+        let Plan { steps, hindrance } = plan(&now, self.goal);
+        if steps.is_empty() {
+            return Ok(hindrance);
         }
-        under_lease(&self.pool, self.progress, self.place(&worker)).await
+        let work = bring_about(&worker, self.goal, self.progress, &self.done);
+        under_lease(&self.pool, self.progress, work).await
     }
+}
 
-    async fn place(&self, worker: &Object) -> Result<(), MigrateError> {
-        let Some(catalogue) = catalogue(worker, self.goal).await? else {
-            return Ok(());
+/// Follows the plan of what is there to its end, for whoever holds the lease; `done` counts the statements.
+pub(crate) async fn bring_about(
+    worker: &Client,
+    goal: &Goal,
+    progress: &dyn Fn(&str),
+    done: &Cell<usize>,
+) -> Result<Option<Hindrance>, MigrateError> {
+    worker.batch_execute(WITHOUT_BOUNDS).await?;
+    let (mut failures, give_up) = (0, Instant::now() + JOBS_WAIT_MAX);
+    loop {
+        let now = catalogue(worker, goal).await?;
+        let Plan { steps, hindrance } = plan(&now, goal);
+        if steps.is_empty() {
+            return Ok(hindrance);
+        }
+        if wait_for_jobs(worker, &now, give_up, progress).await? {
+            continue;
+        }
+        let before = done.get();
+        let Err(error) = run(worker, &steps, progress, done).await else {
+            tell_what_is_left(&catalogue(worker, goal).await?, goal, progress);
+            return Ok(hindrance);
         };
-        let steps = plan(&catalogue, self.goal)?;
-        for (index, step) in steps.iter().enumerate() {
-            let Step { statement, .. } = step;
-            (self.progress)(&format!("{}/{}: {statement}", index + 1, steps.len()));
-            worker.batch_execute(statement).await?;
-            self.done.set(self.done.get() + 1);
+        failures = if done.get() > before { 1 } else { failures + 1 };
+        let is_passing = if let MigrateError::Step { source, .. } = &error {
+            somebody_else_did(source)
+                || Verdict::of(source) == Verdict::Conflict
+                || is_at_work(worker, &now).await
+        } else {
+            false
+        };
+        if failures >= FAILURES_MAX || !is_passing {
+            return Err(error);
         }
-        Ok(())
+        progress(&format!("{error}: looking at what is there now"));
+        pause(RECONNECT_PAUSE_MS).await;
     }
 }
 
-async fn engine(client: &Object) -> Result<Engine, DbError> {
-    let version = texts(client, VERSION).await?;
-    Ok(Engine::from_version(
-        version.first().map_or("", String::as_str),
-    ))
-}
-
-async fn catalogue(client: &Object, goal: &Goal) -> Result<Option<Catalogue>, DbError> {
-    if engine(client).await? == Engine::Postgres {
-        return Ok(None);
-    }
-    let primary = texts(client, PRIMARY).await?.into_iter().next();
-    // A database without regions has no goal either.
-    let goals = match primary {
-        Some(_) => texts(client, SURVIVAL).await?,
-        None => Vec::new(),
-    };
-    let mut found = Catalogue {
-        database: texts(client, DATABASE).await?.into_iter().collect(),
-        cluster: set(texts(client, CLUSTER).await?),
-        regions: set(texts(client, REGIONS).await?),
-        primary,
-        survives_region: goals == ["region"],
-        locks: texts_if(client, LOCKS, "42704")
-            .await?
-            .is_some_and(|on| on == ["on"]),
-        ..Catalogue::default()
-    };
-    for (name, _) in &goal.tables {
-        let show = show_create(name);
-        // Not migrated yet.
-        let shown = texts_if(client, &show, "42P01").await?;
-        if let Some(text) = shown.and_then(|texts| texts.into_iter().next()) {
-            found.tables.insert(name.clone(), Table::shown(&text));
+async fn run(
+    worker: &Client,
+    steps: &[Step],
+    progress: &dyn Fn(&str),
+    done: &Cell<usize>,
+) -> Result<(), MigrateError> {
+    for (index, step) in steps.iter().enumerate() {
+        let Step { statement, .. } = step;
+        progress(&format!("{}/{}: {statement}", index + 1, steps.len()));
+        match worker.batch_execute(statement).await.map_err(DbError::from) {
+            Ok(()) => done.set(done.get() + 1),
+            Err(error) if step.optional && error.code() == Some("42501") => {
+                progress(&format!(
+                    "not allowed to us, and left to an admin: {statement}"
+                ));
+            }
+            Err(source) => {
+                return Err(MigrateError::Step {
+                    statement: statement.clone(),
+                    source,
+                });
+            }
         }
     }
-    Ok(Some(found))
+    Ok(())
 }
 
-fn show_create(table: &str) -> String {
-    format!("SELECT create_statement FROM [SHOW CREATE TABLE {table}]")
-}
-
-fn set(names: Vec<String>) -> BTreeSet<String> {
-    names.into_iter().collect()
-}
-
-/// The first column of every row.
-async fn texts(client: &Object, sql: &str) -> Result<Vec<String>, DbError> {
-    let answer = client.simple_query(sql).await?;
-    let mut found = Vec::new();
-    for message in &answer {
-        if let SimpleQueryMessage::Row(row) = message {
-            found.extend(row.get(0).map(str::to_owned));
+/// Waits for what another run began, or a statement whose connection broke: the job goes on without its client. Whether
+/// there was anything to wait for.
+async fn wait_for_jobs(
+    worker: &Client,
+    now: &Catalogue,
+    give_up: Instant,
+    progress: &dyn Fn(&str),
+) -> Result<bool, MigrateError> {
+    let mut waited = false;
+    while is_placeable(now) && Instant::now() < give_up {
+        let count = jobs(worker).await?;
+        if count == 0 {
+            break;
         }
+        if !waited {
+            progress(&format!(
+                "waiting for {count} changes of the schema that are still under way"
+            ));
+        }
+        waited = true;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    Ok(found)
+    Ok(waited && Instant::now() < give_up)
 }
 
-/// None when the database answers `code`.
-async fn texts_if(client: &Object, sql: &str, code: &str) -> Result<Option<Vec<String>>, DbError> {
-    match texts(client, sql).await {
-        Err(error) if error.code() == Some(code) => Ok(None),
-        texts => texts.map(Some),
+/// An error beside a job that is still at work is taken for that job's doing.
+async fn is_at_work(worker: &Client, now: &Catalogue) -> bool {
+    is_placeable(now) && jobs(worker).await.is_ok_and(|count| count > 0)
+}
+
+fn is_placeable(now: &Catalogue) -> bool {
+    now.cluster != Cluster::Unplaceable
+}
+
+/// A plan that was run leaves nothing to do, unless the database reports it in words that we do not read.
+fn tell_what_is_left(now: &Catalogue, goal: &Goal, progress: &dyn Fn(&str)) {
+    let left = plan(now, goal).steps;
+    let left: Vec<&Step> = left.iter().filter(|step| !step.optional).collect();
+    if let Some(first) = left.first() {
+        progress(&format!(
+            "the database does not report all of what was run; still in the plan are {} statements, the first is {}",
+            left.len(),
+            first.statement
+        ));
     }
 }

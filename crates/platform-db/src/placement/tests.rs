@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
+use crate::Migrations;
 
 const REGIONS: [&str; 6] = ["eu1", "us1", "ap1", "sa1", "af1", "me-central-1"];
 
@@ -14,6 +15,9 @@ fn run(now: &mut Catalogue, statement: &str) -> Result<(), String> {
     let words: Vec<&str> = statement.split_whitespace().collect();
     match words.as_slice() {
         ["ALTER", "DATABASE", _, rest @ ..] => run_on_database(now, rest),
+        ["CREATE", "ROLE", ..] | ["ALTER", "ROLE", ..] | ["GRANT" | "REVOKE", ..] => {
+            run_on_role(now, &words)
+        }
         ["ALTER", "TABLE", name, rest @ ..] => {
             let regions = now.regions.clone();
             let table = now.tables.get_mut(*name).ok_or("there is no such table")?;
@@ -23,11 +27,67 @@ fn run(now: &mut Catalogue, statement: &str) -> Result<(), String> {
     }
 }
 
+fn run_on_role(now: &mut Catalogue, words: &[&str]) -> Result<(), String> {
+    if let ["CREATE", "ROLE", "meridian_app", "WITH", "LOGIN"] = words {
+        let there = now.role.replace(Rights::default());
+        return there.map_or(Ok(()), |_| Err("42710: there is one".into()));
+    }
+    let role = now.role.as_mut().ok_or("42704: there is no such role")?;
+    match words {
+        ["ALTER", "ROLE", "meridian_app", "SET", name, "=", value] => {
+            let value = value.trim_matches('\'').to_owned();
+            role.defaults.insert((*name).to_owned(), value);
+        }
+        [
+            "GRANT",
+            "USAGE",
+            "ON",
+            "SCHEMA",
+            schemas @ ..,
+            "TO",
+            "meridian_app",
+        ] => {
+            role.schemas
+                .extend(schemas.iter().map(|name| unlisted(name)));
+        }
+        [what @ ("GRANT" | "REVOKE"), rest @ ..] => {
+            let at = rest.iter().position(|word| *word == "ON").ok_or("no ON")?;
+            let (rights, tables) = (&rest[..at], &rest[at + 2..rest.len() - 2]);
+            for table in tables.iter().map(|table| unlisted(table)) {
+                if !now.present.contains(&table) {
+                    return Err("42P01: there is no such table".into());
+                }
+                let held = role.tables.entry(table).or_default();
+                for right in rights.iter().map(|right| unlisted(right)) {
+                    let changed = match *what {
+                        "GRANT" => held.insert(right),
+                        _ => held.remove(&right),
+                    };
+                    assert!(changed, "it was so before: {words:?}");
+                }
+            }
+        }
+        _ => return Err("not understood".into()),
+    }
+    Ok(())
+}
+
+fn unlisted(word: &str) -> String {
+    word.trim_end_matches(',').to_owned()
+}
+
+fn cluster(now: &Catalogue) -> &BTreeSet<String> {
+    match &now.cluster {
+        Cluster::Regions(regions) => regions,
+        Cluster::Unplaceable | Cluster::Unseen => panic!("statements on a cluster that has none"),
+    }
+}
+
 fn run_on_database(now: &mut Catalogue, words: &[&str]) -> Result<(), String> {
     match words {
         ["SET", "PRIMARY", "REGION", region] => {
             let region = unquoted(region);
-            if !now.cluster.contains(&region) {
+            if !cluster(now).contains(&region) {
                 return Err("no region of the cluster".into());
             }
             if now.primary.is_some() && !now.regions.contains(&region) {
@@ -40,7 +100,7 @@ fn run_on_database(now: &mut Catalogue, words: &[&str]) -> Result<(), String> {
             if now.primary.is_none() {
                 return Err("there is no primary region".into());
             }
-            if !now.cluster.contains(&unquoted(region)) {
+            if !cluster(now).contains(&unquoted(region)) {
                 return Err("no region of the cluster".into());
             }
             now.regions.insert(unquoted(region));
@@ -61,7 +121,7 @@ fn run_on_database(now: &mut Catalogue, words: &[&str]) -> Result<(), String> {
 fn drop_region(now: &mut Catalogue, region: &str) -> Result<(), String> {
     let mapped = now.tables.values().any(|table| {
         let mut columns = [&table.home, &table.next].into_iter().flatten();
-        columns.any(|map| map.contains(region))
+        columns.any(|map| map.values().any(|name| name == region))
     });
     if mapped {
         return Err("could not remove enum value: used in a computed column".into());
@@ -85,8 +145,9 @@ fn run_on_table(
     match words {
         ["SET", "(schema_locked", "=", value] => table.locked = *value == "true)",
         ["ADD", "COLUMN", "IF", "NOT", "EXISTS", name, kind @ ..] => {
+            unlocked(table)?;
             let map = expression(kind)?;
-            if !map.is_subset(regions) {
+            if !map.values().all(|name| regions.contains(name)) {
                 return Err("invalid input value for enum".into());
             }
             // With IF NOT EXISTS a column that is there stays as it is.
@@ -133,6 +194,7 @@ fn run_on_table(
             "'@hourly')",
         ] => {
             unlocked(table)?;
+            assert_eq!(table.ttl, None, "one at a time");
             table.ttl = Some(value.trim_matches(['\'', ',']).to_owned());
         }
         ["RESET", "(ttl)"] => {
@@ -152,10 +214,7 @@ fn placed_by(table: &Table) -> Option<&'static str> {
     }
 }
 
-fn column<'a>(
-    table: &'a mut Table,
-    name: &str,
-) -> Result<&'a mut Option<BTreeSet<String>>, String> {
+fn column<'a>(table: &'a mut Table, name: &str) -> Result<&'a mut Option<Mapping>, String> {
     match name {
         "crdb_region" => Ok(&mut table.home),
         "crdb_region_next" => Ok(&mut table.next),
@@ -163,7 +222,7 @@ fn column<'a>(
     }
 }
 
-fn expression(words: &[&str]) -> Result<BTreeSet<String>, String> {
+fn expression(words: &[&str]) -> Result<Mapping, String> {
     let text = words.join(" ");
     let cases = text
         .strip_prefix("crdb_internal_region NOT VISIBLE NOT NULL AS (CASE region WHEN ")
@@ -171,9 +230,8 @@ fn expression(words: &[&str]) -> Result<BTreeSet<String>, String> {
         .ok_or("not the expression that was meant")?;
     let pair = |case: &str| {
         let (when, then) = case.split_once(" THEN ").ok_or("no THEN")?;
-        (when == then)
-            .then(|| when.trim_matches('\'').to_owned())
-            .ok_or_else(|| "a row would live elsewhere".to_owned())
+        let (tag, name) = (when.trim_matches('\''), then.trim_matches('\''));
+        Ok((tag.to_owned(), name.to_owned()))
     };
     cases.split(" WHEN ").map(pair).collect()
 }
@@ -189,7 +247,12 @@ fn set(regions: &[&str]) -> BTreeSet<String> {
 static SYSTEM: Migrations = Migrations {
     system: "shop",
     files: &[],
-    grants: &[],
+    grants: &[
+        ("orders", "SELECT, INSERT"),
+        ("keys", "SELECT, INSERT, UPDATE, DELETE"),
+        ("items", "SELECT, INSERT"),
+        ("later", "SELECT"),
+    ],
     localities: &[
         ("orders", Placement::BY_ROW),
         (
@@ -203,9 +266,35 @@ static SYSTEM: Migrations = Migrations {
     ],
 };
 
+/// A region whose tag is the cluster's name of it, and one that the cluster calls by a longer name.
+fn site(tag: &str) -> Site {
+    Site {
+        tag: tag.parse().unwrap(),
+        names: vec![tag.to_owned(), format!("aws-{tag}")],
+    }
+}
+
+/// What the cluster calls it.
+fn named(tag: &str) -> String {
+    site(tag).names[usize::from(tag == "ap1")].clone()
+}
+
+fn mapping(tags: &[&str]) -> Mapping {
+    tags.iter()
+        .map(|tag| ((*tag).to_owned(), named(tag)))
+        .collect()
+}
+
+fn names(tags: &[&str]) -> BTreeSet<String> {
+    tags.iter().map(|tag| named(tag)).collect()
+}
+
 fn goal(regions: &[&str], extent: Extent) -> Goal {
-    let tags: Vec<RegionTag> = regions.iter().map(|tag| tag.parse().unwrap()).collect();
-    Goal::new(&[&SYSTEM], &tags, extent)
+    Goal::new(
+        &[&SYSTEM],
+        regions.iter().map(|tag| site(tag)).collect(),
+        extent,
+    )
 }
 
 /// A database whose tables were just migrated.
@@ -217,11 +306,25 @@ fn fresh(locks: bool) -> Catalogue {
     let tables = ["shop.orders", "shop.keys", "shop.items"];
     Catalogue {
         database: "meridian".into(),
-        cluster: set(&REGIONS),
+        present: set(&[
+            "shop.orders",
+            "shop.keys",
+            "shop.items",
+            "platform.migrations_shop",
+        ]),
+        cluster: Cluster::Regions(names(&REGIONS)),
         locks,
         tables: tables.map(|name| (name.to_owned(), table.clone())).into(),
         ..Catalogue::default()
     }
+}
+
+/// The role as it is to be.
+fn with_rights(now: Catalogue) -> Catalogue {
+    let mut now = now;
+    let steps = plan(&now, &Goal::rights(&[&SYSTEM])).steps;
+    run_all(&mut now, &steps);
+    now
 }
 
 fn run_all(now: &mut Catalogue, steps: &[Step]) {
@@ -233,9 +336,9 @@ fn run_all(now: &mut Catalogue, steps: &[Step]) {
 }
 
 fn settle(now: &mut Catalogue, goal: &Goal) {
-    let steps = plan(now, goal).unwrap();
+    let steps = plan(now, goal).steps;
     run_all(now, &steps);
-    assert_eq!(plan(now, goal), Ok(Vec::new()));
+    assert_eq!(plan(now, goal), Plan::default());
 }
 
 /// 1, 3, 4 or 5 regions, any of them primary.
@@ -255,7 +358,7 @@ fn any_table() -> impl Strategy<Value = Table> {
     let maps = (proptest::option::of(map()), proptest::option::of(map()));
     (maps, 0..4, any::<bool>(), proptest::option::of(Just("at"))).prop_map(
         |((home, next), place, locked, ttl)| {
-            let (home, next) = (home.map(|map| set(&map)), next.map(|map| set(&map)));
+            let (home, next) = (home.map(|map| mapping(&map)), next.map(|map| mapping(&map)));
             let locality = match place {
                 0 if home.is_some() => Locality::ByRow(Column::Home),
                 1 if next.is_some() => Locality::ByRow(Column::Next),
@@ -286,8 +389,8 @@ proptest! {
         }
         let (regions, _) = &topologies[topologies.len() - 1];
         settle(&mut now, &goal(regions, Extent::Whole));
-        prop_assert_eq!(&now.regions, &set(regions));
-        prop_assert_eq!(now.primary.as_deref(), Some(regions[0]));
+        prop_assert_eq!(&now.regions, &names(regions));
+        prop_assert_eq!(now.primary.as_ref(), Some(&named(regions[0])));
         prop_assert_eq!(now.survives_region, regions.len() >= 3);
         for (name, table) in &now.tables {
             prop_assert_eq!(table.locked, locks);
@@ -295,7 +398,7 @@ proptest! {
                 prop_assert_eq!(table.locality, Locality::Global);
             } else {
                 prop_assert_eq!(table.locality, Locality::ByRow(Column::Home));
-                prop_assert_eq!(table.home.as_ref(), Some(&set(regions)));
+                prop_assert_eq!(table.home.as_ref(), Some(&mapping(regions)));
             }
             prop_assert_eq!(table.next.as_ref(), None);
         }
@@ -311,11 +414,11 @@ proptest! {
         settle(&mut now, &goal(&from, Extent::Whole));
         for start in [fresh(locks), now] {
             let goal = goal(&to, extent);
-            let steps = plan(&start, &goal).unwrap();
+            let steps = plan(&start, &goal).steps;
             let cut = cut.index(steps.len() + 1);
             let mut broken = start.clone();
             run_all(&mut broken, &steps[..cut]);
-            let rest = plan(&broken, &goal).unwrap();
+            let rest = plan(&broken, &goal).steps;
             let statements = |steps: &[Step]| -> Vec<String> {
                 steps.iter().map(|step| step.statement.clone()).collect()
             };
@@ -334,7 +437,7 @@ proptest! {
     ) {
         let mut now = fresh(true);
         settle(&mut now, &goal(&from, Extent::Whole));
-        let steps = plan(&now, &goal(&over, extents.0)).unwrap();
+        let steps = plan(&now, &goal(&over, extents.0)).steps;
         run_all(&mut now, &steps[..cut.index(steps.len() + 1)]);
         settle(&mut now, &goal(&to, extents.1));
     }
@@ -345,7 +448,7 @@ proptest! {
         tables in proptest::array::uniform3(any_table()), to in topology(), locks: bool, extent in extent(),
     ) {
         let mut now = fresh(locks);
-        now.regions = set(&REGIONS);
+        now.regions = names(&REGIONS);
         now.primary = Some("eu1".into());
         now.tables = ["shop.orders", "shop.keys", "shop.items"].map(str::to_owned).into_iter().zip(tables).collect();
         settle(&mut now, &goal(&to, extent));
@@ -356,10 +459,10 @@ proptest! {
     fn growing_takes_nothing_away(from in topology(), to in topology(), cut: Index, back in topology()) {
         let mut now = fresh(true);
         settle(&mut now, &goal(&from, Extent::Whole));
-        let shrinking = plan(&now, &goal(&back, Extent::Whole)).unwrap();
+        let shrinking = plan(&now, &goal(&back, Extent::Whole)).steps;
         run_all(&mut now, &shrinking[..cut.index(shrinking.len() + 1)]);
         let before = now.clone();
-        let steps = plan(&now, &goal(&to, Extent::Grow)).unwrap();
+        let steps = plan(&now, &goal(&to, Extent::Grow)).steps;
         for step in steps {
             prop_assert!(!step.destructive, "{}", step.statement);
             prop_assert!(!step.statement.contains("DROP REGION"), "{}", step.statement);
@@ -367,7 +470,8 @@ proptest! {
             prop_assert!(before.regions.is_subset(&now.regions));
             for (name, table) in &before.tables {
                 if let (Some(before), Some(now)) = (table.taken(), now.tables[name].taken()) {
-                    prop_assert!(before.is_subset(now), "{}: {}", name, step.statement);
+                    let mut kept = before.keys();
+                    prop_assert!(kept.all(|tag| now.contains_key(tag)), "{}: {}", name, step.statement);
                 }
             }
         }
@@ -378,7 +482,7 @@ proptest! {
     fn what_shrinks_says_so(from in topology(), to in topology()) {
         let mut now = fresh(true);
         settle(&mut now, &goal(&from, Extent::Whole));
-        let steps = plan(&now, &goal(&to, Extent::Whole)).unwrap();
+        let steps = plan(&now, &goal(&to, Extent::Whole)).steps;
         let shrinks = !set(&from).is_subset(&set(&to));
         prop_assert_eq!(steps.iter().any(|step| step.destructive), shrinks);
         for step in &steps {
@@ -388,19 +492,112 @@ proptest! {
     }
 }
 
-#[test]
-fn where_the_cluster_has_no_regions_nothing_is_placed() {
-    let alone = Catalogue {
-        cluster: BTreeSet::new(),
-        ..fresh(true)
+/// What is left to do where no table can be placed: the rights, and why it is all.
+fn hindered(cluster: Cluster, regions: &[&str]) -> (usize, Option<Hindrance>) {
+    let now = Catalogue {
+        cluster,
+        ..with_rights(fresh(true))
     };
-    assert_eq!(plan(&alone, &goal(&["eu1"], Extent::Whole)), Ok(Vec::new()));
+    let Plan { steps, hindrance } = plan(&now, &goal(regions, Extent::Whole));
+    (steps.len(), hindrance)
 }
 
 #[test]
-fn a_region_that_the_cluster_does_not_have_is_refused_before_anything_is_run() {
-    let refused = plan(&fresh(true), &goal(&["eu1", "mars", "us1"], Extent::Grow));
-    assert_eq!(refused, Err(PlanError::NotInCluster(vec!["mars".into()])));
+fn where_nothing_can_be_placed_it_is_said_and_is_no_error() {
+    assert_eq!(hindered(Cluster::Unplaceable, &["eu1"]), (0, None));
+    let cases = [
+        (Cluster::Unseen, Hindrance::Unseen, "may not ask"),
+        (
+            Cluster::Regions(BTreeSet::new()),
+            Hindrance::NoRegions,
+            "--locality=region",
+        ),
+    ];
+    for (cluster, hindrance, says) in cases {
+        assert!(hindrance.to_string().contains(says), "{hindrance}");
+        assert_eq!(hindered(cluster, &["eu1"]), (0, Some(hindrance)));
+    }
+}
+
+#[test]
+fn a_region_that_the_cluster_does_not_have_is_named_before_anything_is_run() {
+    let (steps, hindrance) = hindered(
+        Cluster::Regions(set(&["eu1", "us1"])),
+        &["eu1", "mars", "us1"],
+    );
+    let hindrance = hindrance.unwrap();
+    assert_eq!(
+        (steps, hindrance.to_string().as_str()),
+        (
+            0,
+            "no table is placed anew: no node of the cluster is in mars (looked for mars, aws-mars); the cluster has \
+             eu1, us1. Start a node there (--locality=region=mars), or correct the region files"
+        )
+    );
+}
+
+/// Rows say `ap1`, and live where the cluster says `aws-ap1`.
+#[test]
+fn a_region_is_called_as_the_cluster_calls_it() {
+    let steps = plan(&fresh(false), &goal(&["eu1", "ap1"], Extent::Grow)).steps;
+    let said = |part: &str| steps.iter().any(|step| step.statement.contains(part));
+    assert!(said("ADD REGION IF NOT EXISTS \"aws-ap1\""), "{steps:#?}");
+    assert!(
+        said("(CASE region WHEN 'eu1' THEN 'eu1' WHEN 'ap1' THEN 'aws-ap1' END)"),
+        "{steps:#?}"
+    );
+}
+
+/// The role first, with all it is to have, tables alike in one statement; what is held and not named goes last.
+#[test]
+fn the_rights_of_the_services_are_part_of_the_plan() {
+    let mut now = fresh(true);
+    let steps = plan(&now, &Goal::rights(&[&SYSTEM])).steps;
+    let statements: Vec<&str> = steps.iter().map(|step| step.statement.as_str()).collect();
+    assert_eq!(
+        statements,
+        [
+            "CREATE ROLE meridian_app WITH LOGIN",
+            "ALTER ROLE meridian_app SET idle_in_transaction_session_timeout = '5s'",
+            "ALTER ROLE meridian_app SET statement_timeout = '10s'",
+            "GRANT USAGE ON SCHEMA shop TO meridian_app",
+            "GRANT SELECT ON TABLE platform.migrations_shop TO meridian_app",
+            "GRANT SELECT, INSERT ON TABLE shop.items, shop.orders TO meridian_app",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE shop.keys TO meridian_app",
+        ]
+    );
+    run_all(&mut now, &steps);
+    let held = &mut now.role.as_mut().unwrap().tables;
+    held.get_mut("shop.orders")
+        .unwrap()
+        .extend(set(&["DELETE"]));
+    held.get_mut("shop.items").unwrap().extend(set(&["DELETE"]));
+    held.get_mut("shop.keys").unwrap().remove("UPDATE");
+    let steps = plan(&now, &goal(&["eu1"], Extent::Grow)).steps;
+    let statements: Vec<&str> = steps.iter().map(|step| step.statement.as_str()).collect();
+    assert_eq!(
+        statements[..3],
+        [
+            "GRANT UPDATE ON TABLE shop.keys TO meridian_app",
+            "REVOKE DELETE ON TABLE shop.items, shop.orders FROM meridian_app",
+            "ALTER DATABASE \"meridian\" SET PRIMARY REGION \"eu1\"",
+        ]
+    );
+}
+
+/// A clause that is not CockroachDB's is not understood by the model, so the laws above would fail.
+#[test]
+fn the_model_refuses_what_is_mistyped() {
+    let mut now = with_rights(fresh(false));
+    for mistyped in [
+        "ALTER DATABASE \"meridian\" SET PRIMERY REGION \"eu1\"",
+        "ALTER TABLE shop.items SET LOCALTY GLOBAL",
+        "ALTER TABLE shop.orders SET LOCALITY REGIONAL BY ROW AS crdb_regio",
+        "ALTER TABLE shop.oders SET LOCALITY GLOBAL",
+        "GRANT SELECT ON TABLE shop.oders TO meridian_app",
+    ] {
+        assert!(run(&mut now, mistyped).is_err(), "{mistyped}");
+    }
 }
 
 /// As `cockroachdb` was seen to take it: a second column, rows by that, the first dropped, the second renamed.
@@ -413,15 +610,15 @@ fn a_fourth_region_is_a_second_column_that_takes_the_place_of_the_first() {
             .into_iter()
             .filter(|(name, _)| name == "shop.orders"),
     );
-    let steps = plan(&now, &goal(&["eu1", "us1", "ap1", "sa1"], Extent::Grow)).unwrap();
+    let steps = plan(&now, &goal(&["eu1", "us1", "ap1", "sa1"], Extent::Grow)).steps;
     let statements: Vec<&str> = steps.iter().map(|step| step.statement.as_str()).collect();
     assert_eq!(
         statements,
         [
             "ALTER DATABASE \"meridian\" ADD REGION IF NOT EXISTS \"sa1\"",
-            "ALTER TABLE shop.orders ADD COLUMN IF NOT EXISTS crdb_region_next crdb_internal_region NOT VISIBLE NOT NULL AS \
-             (CASE region WHEN 'eu1' THEN 'eu1' WHEN 'us1' THEN 'us1' WHEN 'ap1' THEN 'ap1' WHEN 'sa1' THEN 'sa1' END) STORED",
             "ALTER TABLE shop.orders SET (schema_locked = false)",
+            "ALTER TABLE shop.orders ADD COLUMN IF NOT EXISTS crdb_region_next crdb_internal_region NOT VISIBLE NOT NULL AS \
+             (CASE region WHEN 'eu1' THEN 'eu1' WHEN 'us1' THEN 'us1' WHEN 'ap1' THEN 'aws-ap1' WHEN 'sa1' THEN 'sa1' END) STORED",
             "ALTER TABLE shop.orders SET LOCALITY REGIONAL BY ROW AS crdb_region_next",
             "ALTER TABLE shop.orders DROP COLUMN IF EXISTS crdb_region",
             "ALTER TABLE shop.orders RENAME COLUMN crdb_region_next TO crdb_region",

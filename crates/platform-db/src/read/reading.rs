@@ -390,6 +390,9 @@ impl Drop for ForgetUnlessAnswered<'_> {
 /// them fail with 40001: only reads ask for it, which run again.
 pub(crate) const LOGICAL_TIME: &str = "SELECT cluster_logical_timestamp()::TEXT AS now";
 
+/// Those that CockroachDB alone knows.
+pub(crate) const COCKROACH_STATEMENTS: &[&str] = &[LOGICAL_TIME];
+
 /// The first words of a read-only transaction that shows `moment`. Times go into the text as numbers of our own
 /// making: CockroachDB takes no placeholder there.
 pub(crate) fn begin_read(engine: Engine, moment: Moment, remaining: Duration) -> String {

@@ -36,6 +36,7 @@ fn patient(test: &TestDb) -> Patient {
         url: test.owner_url().to_owned(),
         region: db.region().clone(),
         regions: db.regions().to_vec(),
+        sites: Vec::new(),
         systems: vec![platform_db::migrations(), &THINGS],
         statements: platform_db::statements(),
         load: Load {

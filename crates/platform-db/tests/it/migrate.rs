@@ -16,7 +16,7 @@ async fn migrating_twice_applies_everything_once() {
         .await
         .unwrap();
     assert_eq!((again.applied.len(), again.unchanged), (0, files));
-    assert!(!again.role_created && again.grants_applied);
+    assert_eq!(again.rights_changed, 0, "what is held is not given again");
     for system in ["platform", "things"] {
         let versions = test
             .count(&format!(
@@ -231,6 +231,44 @@ async fn hard_case_35_the_services_role_takes_statistics_of_our_tables_alone() {
         let sql = format!("SELECT platform.take_statistics('{other}')");
         assert_eq!(as_app(&test, &sql).await, Err("42501".into()), "{sql}");
     }
+}
+
+/// Only what is missing is given: on CockroachDB every GRANT is a change of the schema.
+#[tokio::test]
+async fn hard_case_35_a_right_that_was_lost_is_given_again() {
+    let test = test_db().await;
+    test.query("REVOKE DELETE ON TABLE things.things FROM meridian_app")
+        .await;
+    assert!(as_app(&test, "DELETE FROM things.things").await.is_err());
+    let told = std::sync::Mutex::new(Vec::new());
+    let progress = |text: &str| told.lock().unwrap().push(text.to_owned());
+    let report = migrate(test.owner_url(), &[&THINGS], None, progress)
+        .await
+        .unwrap();
+    assert_eq!(report.rights_changed, 1);
+    assert_eq!(as_app(&test, "DELETE FROM things.things").await, Ok(()));
+    let told = told.into_inner().unwrap();
+    assert!(
+        told.contains(&"1/1: GRANT DELETE ON TABLE things.things TO meridian_app".to_owned()),
+        "{told:?}"
+    );
+}
+
+/// Hard case 3, for sessions that are not ours.
+#[tokio::test]
+async fn hard_case_03_every_session_of_the_role_is_bounded() {
+    let test = test_db().await;
+    let bounds = test
+        .count(
+            "SELECT count(*) FROM ( \
+                 SELECT unnest(s.setconfig) AS bound FROM pg_catalog.pg_db_role_setting AS s \
+                 JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole \
+                 WHERE r.rolname = 'meridian_app' AND s.setdatabase = 0 \
+             ) AS bounds \
+             WHERE bound LIKE 'idle_in_transaction_session_timeout=%' OR bound LIKE 'statement_timeout=%'",
+        )
+        .await;
+    assert_eq!(bounds, 2);
 }
 
 /// Rights that a table had before and that are no longer named are taken away.

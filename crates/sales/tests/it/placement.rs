@@ -2,6 +2,12 @@
 
 #[test]
 fn every_table_is_placed_and_fit_for_its_place() {
-    let faults = testkit::misplaced(sales::migrations());
+    let all = [
+        platform_db::migrations(),
+        accounting::migrations(),
+        warehouse::migrations(),
+        sales::migrations(),
+    ];
+    let faults = testkit::misplaced(&all, sales::migrations());
     assert!(faults.is_empty(), "{faults:#?}");
 }

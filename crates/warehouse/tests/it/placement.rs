@@ -2,6 +2,11 @@
 
 #[test]
 fn every_table_is_placed_and_fit_for_its_place() {
-    let faults = testkit::misplaced(warehouse::migrations());
+    let all = [
+        platform_db::migrations(),
+        accounting::migrations(),
+        warehouse::migrations(),
+    ];
+    let faults = testkit::misplaced(&all, warehouse::migrations());
     assert!(faults.is_empty(), "{faults:#?}");
 }

@@ -29,7 +29,7 @@ const PIECES: &[&str] = &[
 
 /// Takes the part of a file before its unit tests apart.
 pub(crate) fn parse(text: &str) -> Source {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
+    let text = &text[..tests(text)];
     let mut reader = Reader {
         rest: text,
         line: 1,
@@ -43,6 +43,16 @@ pub(crate) fn parse(text: &str) -> Source {
         code: reader.code,
         literals: reader.literals,
     }
+}
+
+/// Where the unit tests begin that stand in the file itself.
+fn tests(text: &str) -> usize {
+    text.match_indices("#[cfg(test)]\nmod ")
+        .find(|(at, _)| {
+            let end = text[*at..].find(['{', ';']);
+            end.is_some_and(|end| text[at + end..].starts_with('{'))
+        })
+        .map_or(text.len(), |(at, _)| at)
 }
 
 struct Reader<'a> {
@@ -191,6 +201,8 @@ mod tests {
 
     #[test]
     fn unit_tests_at_the_end_are_left_out() {
+        let elsewhere = parse("fn a() {}\n#[cfg(test)]\nmod tests;\nfn b() {}");
+        assert!(elsewhere.code.contains("fn b"));
         assert!(
             parse("fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }")
                 .code
