@@ -162,6 +162,8 @@ impl Class {
         self.says.contains(&says)
             || match kind {
                 Kind::Transaction => false,
+                // What was struck may have been the question what time it is, without which it goes well too.
+                Kind::Read | Kind::Statement if says == Says::Done => true,
                 // Of what is asked for without a transaction conflicts are not counted, only the time is.
                 Kind::Read => says == Says::Late && self.says.contains(&Says::Contention),
                 // What is too much for its time is halved, and each half has a time of its own.
