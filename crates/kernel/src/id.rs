@@ -4,7 +4,12 @@
 //! resource is derived from the principal, the idempotency key and the kind, so that a repeat of a write
 //! finds its own row. The region is a hint of where the row lives (`g` for rows that live everywhere).
 
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    marker::PhantomData,
+    str::FromStr,
+};
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -192,6 +197,12 @@ impl<K> PartialEq for Id<K> {
 }
 
 impl<K> Eq for Id<K> {}
+
+impl<K> Hash for Id<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.region, self.uuid).hash(state);
+    }
+}
 
 impl<K: Kind> serde::Serialize for Id<K> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

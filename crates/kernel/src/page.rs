@@ -3,7 +3,7 @@
 use crate::{RegionTag, Timestamp};
 
 /// Direction of a list on (`created_at`, id).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Order {
     /// Oldest first.
     Asc,
@@ -79,6 +79,13 @@ impl PageRequest {
             .unwrap_or(Self::END)
             .min(self.snapshot.unwrap_or(Self::END));
         (from.unwrap_or(Self::BEGINNING), latest)
+    }
+
+    /// What the first page of a walk depends on beside its filters; `None` on a later page.
+    #[must_use]
+    pub fn first(&self) -> Option<(u16, Order)> {
+        let begins = self.after.is_none() && self.snapshot.is_none();
+        begins.then_some((self.limit, self.order))
     }
 
     /// Where the page begins: rows strictly behind this time and id; before the first row on the first page.

@@ -13,8 +13,8 @@ use prometheus_client::registry::Registry;
 use tokio::time::timeout_at;
 
 use crate::{
-    DbConfig, DbError, clock::DbTime, engine::Engine, feed::Heads, metrics::Metrics, pool::Pools,
-    statistics::Changed, watch::Watch,
+    DbConfig, DbError, clock::DbTime, engine::Engine, feed::Heads, generations::Generations,
+    metrics::Metrics, pool::Pools, statistics::Changed, watch::Watch,
 };
 
 /// A database that does not say a word for this long is not ready.
@@ -36,6 +36,7 @@ struct Inner {
     watch: Watch,
     heads: Heads,
     changed: Changed,
+    generations: Generations,
     turn: AtomicUsize,
     #[cfg(feature = "testing")]
     faults: crate::Faults,
@@ -67,6 +68,7 @@ impl Db {
             time: DbTime::default(),
             heads: Heads::default(),
             changed: Changed::default(),
+            generations: Generations::default(),
             turn: AtomicUsize::new(0),
             #[cfg(feature = "testing")]
             faults: crate::Faults::default(),
@@ -161,6 +163,10 @@ impl Db {
         &self.0.heads
     }
 
+    pub(crate) fn generations(&self) -> &Generations {
+        &self.0.generations
+    }
+
     pub(crate) fn engine(&self) -> Option<Engine> {
         self.pools().engine()
     }
@@ -184,6 +190,18 @@ impl Db {
         self.time()
             .now()
             .unwrap_or_else(|| self.clock().now().plus(self.max_clock_offset()))
+    }
+
+    /// A time of the database that a statement sent after `instant` cannot be older than; this machine's clock said
+    /// `clock` then. On CockroachDB the statement may meet a node whose clock is behind the one that was asked.
+    pub(crate) fn time_not_after(&self, instant: Instant, clock: Timestamp) -> Timestamp {
+        let offset = self.max_clock_offset();
+        let sampled = self.time().not_after(instant);
+        let at = sampled.unwrap_or_else(|| clock.minus(offset));
+        match self.engine() {
+            Some(Engine::Cockroach) => at.minus(offset),
+            Some(Engine::Postgres) | None => at,
+        }
     }
 
     /// Not before anything that a strong statement saw whose node's clock showed `at` behind it. CockroachDB's may have

@@ -5,6 +5,8 @@ mod lateral;
 
 mod as_of;
 mod audit;
+mod cached;
+
 mod clock;
 mod config;
 mod connection;
@@ -17,6 +19,7 @@ mod error;
 #[cfg(feature = "testing")]
 mod faults;
 mod feed;
+mod generations;
 mod hosts;
 mod keys;
 mod metrics;
@@ -46,6 +49,7 @@ mod write;
 
 pub use as_of::AsOf;
 pub use audit::{AuditFilter, AuditRow};
+pub use cached::{Cached, Load, Source};
 pub use config::{DbConfig, PoolSizes};
 pub use connection::Connection;
 pub use db::Db;

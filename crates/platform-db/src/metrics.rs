@@ -6,7 +6,12 @@ use kernel::{Intent, OpError, Reply, SystemError};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
-    metrics::{counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+    },
     registry::{Registry, Unit},
 };
 
@@ -62,6 +67,45 @@ struct Operation {
     operation: &'static str,
 }
 
+/// What a cache did for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheOutcome {
+    /// Answered from memory.
+    Hit,
+    /// There was nothing to show.
+    Miss,
+    /// The request may not be shown what there is, or wants the database's word anyway.
+    Bypass,
+}
+
+impl CacheOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// What a cache holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CacheSize {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheAsked {
+    cache: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCache {
+    cache: &'static str,
+}
+
 type Durations = Family<Operation, Histogram, fn() -> Histogram>;
 
 /// Counters of one process' database.
@@ -70,6 +114,9 @@ pub(crate) struct Metrics {
     retries: Family<Retried, Counter>,
     transactions: Family<Ended, Counter>,
     durations: Durations,
+    cache_requests: Family<CacheAsked, Counter>,
+    cache_entries: Family<OfCache, Gauge>,
+    cache_bytes: Family<OfCache, Gauge>,
 }
 
 impl Metrics {
@@ -78,6 +125,9 @@ impl Metrics {
             retries: Family::default(),
             transactions: Family::default(),
             durations: Family::new_with_constructor(duration_histogram),
+            cache_requests: Family::default(),
+            cache_entries: Family::default(),
+            cache_bytes: Family::default(),
         };
         registry.register(
             "db_retries",
@@ -95,8 +145,44 @@ impl Metrics {
             Unit::Seconds,
             metrics.durations.clone(),
         );
+        metrics.register_caches(registry);
         registry.register_collector(Box::new(PoolCollector { pools }));
         metrics
+    }
+
+    fn register_caches(&self, registry: &mut Registry) {
+        registry.register(
+            "cache_requests",
+            "Reads of reference data that may be cached, by cache and outcome",
+            self.cache_requests.clone(),
+        );
+        registry.register(
+            "cache_entries",
+            "Entries of a cache when something was last put in",
+            self.cache_entries.clone(),
+        );
+        registry.register(
+            "cache_bytes",
+            "Bytes that a cache was reckoned to take then",
+            self.cache_bytes.clone(),
+        );
+    }
+
+    pub(crate) fn cache_asked(&self, cache: &'static str, outcome: CacheOutcome) {
+        let outcome = outcome.as_str();
+        self.cache_requests
+            .get_or_create(&CacheAsked { cache, outcome })
+            .inc();
+    }
+
+    pub(crate) fn cache_holds(&self, cache: &'static str, size: CacheSize) {
+        for (gauges, value) in [
+            (&self.cache_entries, size.entries),
+            (&self.cache_bytes, size.bytes),
+        ] {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            gauges.get_or_create(&OfCache { cache }).set(value);
+        }
     }
 
     pub(crate) fn retried(&self, operation: &'static str, why: Why) {

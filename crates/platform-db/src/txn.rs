@@ -27,6 +27,8 @@ pub(crate) struct Notes {
     pub(crate) now: Timestamp,
     pub(crate) office: Option<OfficeCode>,
     pub(crate) events: Vec<Event>,
+    /// Kinds and subjects of the events of rows, which are stored before COMMIT.
+    pub(crate) of_rows: Vec<(&'static str, String)>,
     pub(crate) entries: Vec<SearchEntry>,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
@@ -59,6 +61,7 @@ impl<'c> Txn<'c> {
             now,
             office: intent.office.clone(),
             events: Vec::new(),
+            of_rows: Vec::new(),
             entries: Vec::new(),
             before: None,
             after: None,
@@ -120,6 +123,13 @@ impl<'c> Txn<'c> {
     /// Stores an event with the effect.
     pub fn emit(&self, event: Event) {
         self.notes().events.push(event);
+    }
+
+    /// Remembers what the events of a row were of.
+    pub(crate) fn emitted(&self, row: &Notes) {
+        let events = row.events.iter();
+        let of_row = events.map(|event| (event.kind, event.subject.clone()));
+        self.notes().of_rows.extend(of_row);
     }
 
     pub(crate) fn found_by(&self, entry: SearchEntry) {

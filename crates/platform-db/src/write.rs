@@ -55,6 +55,7 @@ impl Db {
     {
         let started = Instant::now();
         let mut course = Course::new(&intent, self.clock());
+        let mut committed;
         let result = loop {
             let looks_up = course.begins();
             let end = match self.lease_for(&intent).await {
@@ -65,6 +66,7 @@ impl Db {
                 }
                 Err(error) => End::Failed(error),
             };
+            committed = matches!(end, End::Committed(_));
             let next = match course.after(end) {
                 Next::Resolve(error) => course.resolved(self.resolve(&intent).await, error),
                 next @ (Next::Answer(_) | Next::Again { .. }) => next,
@@ -78,6 +80,12 @@ impl Db {
                 Next::Resolve(error) => break Err(course.unknown(error).into()),
             }
         };
+        // A replay, a refusal and an outcome found out or not known speak of a state that caches here may not have
+        // seen, whoever wrote it: whoever reads behind the answer is to see it.
+        let is_global = intent.office.is_none() && intent.home == *self.primary();
+        if is_global && !committed && !intent.dry_run {
+            self.generations().anything_happened();
+        }
         self.metrics().wrote(&intent, &result, started.elapsed());
         result
     }

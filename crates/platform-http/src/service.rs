@@ -155,6 +155,7 @@ pub fn service(config: HttpConfig, parts: ServiceParts) -> Service {
     } = parts;
     let names = systems.iter().map(|system| system.name).collect();
     let metrics = Metrics::register(&mut registry);
+    verifier.register(&mut registry);
     let (routes, document) = openapi::merge(systems);
     let shared = Arc::new(Shared {
         permits: Arc::new(Semaphore::new(config.limits.concurrent)),

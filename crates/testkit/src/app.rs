@@ -11,14 +11,14 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
 use http_body_util::BodyExt as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use kernel::{Clock, Role};
+use kernel::{Clock, Role, Token};
 use platform_http::{HttpConfig, JwksSource, Quota, ServiceParts, System, Verifier};
 use prometheus_client::registry::Registry;
 use rand::Rng as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::call::tag;
+use crate::call::{eventually, tag};
 
 const ISSUER: &str = "https://issuer.test";
 const KEY_ID: &str = "test-1";
@@ -133,6 +133,27 @@ impl TestApp {
     /// GET as a manager.
     pub async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path).send().await
+    }
+
+    /// GET as a manager that takes what is shown by default, on every database: its token is one that all states cover.
+    #[must_use]
+    pub fn plain(&self, path: &str) -> TestRequest {
+        let token = Token::new(0, 0).to_string();
+        self.request(Method::GET, path)
+            .header("consistency-token", &token)
+    }
+
+    /// Asks until an answer came from memory, which on a slow machine may take more than one.
+    pub async fn warm(&self, path: &str) -> Answer {
+        let mut shown = None;
+        eventually("an answer from memory", async || {
+            let answer = self.plain(path).send().await;
+            let hit = answer.header("freshness").starts_with("cache;as_of=");
+            shown = hit.then_some(answer);
+            hit
+        })
+        .await;
+        shown.expect("an answer")
     }
 
     /// POST as a manager, under a new key.

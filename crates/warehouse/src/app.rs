@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kernel::{Id, Kind, RegionTag};
-use platform_db::{Db, Directory};
+use kernel::{Id, Kind, RegionTag, id::ItemId};
+use platform_db::{Cached, Db, Directory};
 use topology::Topology;
 
-use crate::places::Places;
+use crate::{domain::item::Item, ops::read_items::ITEMS, places::Places};
 
 /// The warehouse's state: cheap to clone, no globals.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct App {
     pub topology: Arc<Topology>,
     /// Offices of the locations.
     pub(crate) places: Places,
+    /// Items of the catalogue, for those who look at one.
+    pub(crate) items: Cached<ItemId, Option<Item>>,
 }
 
 impl App {
@@ -27,6 +29,7 @@ impl App {
     pub fn new(db: Db, directory: Directory, topology: Arc<Topology>) -> Self {
         Self {
             places: Places::new(db.clone(), directory.clone()),
+            items: Cached::new(&db, &ITEMS),
             db,
             directory,
             topology,

@@ -96,10 +96,7 @@ async fn load_demo(db: &Db, topology: &Topology) -> Result<Seeded, SeedError> {
     let loaded = load_items(db, &key("demo"), items).await?;
     let sites = Site::all(topology);
     let stocked = stock::load_demo(db, (&sites, &goods), db.clock().now()).await?;
-    let books = accounting::App {
-        db: db.clone(),
-        directory: Directory::new(db.clone()),
-    };
+    let books = accounting::App::new(db.clone(), Directory::new(db.clone()));
     let posted = stock::load_demo_entries(&books, &sites).await?;
     let directory = Directory::new(db.clone());
     let warehouse = warehouse::App::new(db.clone(), directory, Arc::new(topology.clone()));

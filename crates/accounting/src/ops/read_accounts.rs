@@ -1,9 +1,43 @@
 //! Reads of the chart.
 
-use kernel::{AccountCode, Call, Common, OpError, PageRequest, ReadWant, SystemError, Timestamp};
-use platform_db::{Never, Read, ReadSpec, Session};
+use futures_util::FutureExt as _;
+use kernel::{
+    AccountCode, Call, Common, OpError, Order, PageRequest, ReadWant, SystemError, Timestamp,
+};
+use platform_db::{Never, Read, ReadSpec, Session, Source};
 
 use crate::{App, domain::account::Account, storage::accounts};
+
+/// Accounts by code.
+pub(crate) static ACCOUNTS: Source<AccountCode, Option<Account>> = Source {
+    name: "accounts",
+    topic: "accounting.account",
+    subject: Some(ToString::to_string),
+    one_row: true,
+    bytes: |account| account.as_ref().map(|account| account.name.len()),
+    load: |session, code, _| async move { accounts::get(session, &code).await }.boxed(),
+};
+
+/// The first page of all accounts, by its length and order.
+pub(crate) static CHART: Source<(u16, Order), Vec<Account>> = Source {
+    name: "chart",
+    topic: "accounting.account",
+    subject: None,
+    one_row: false,
+    bytes: |chart| {
+        let names = chart.iter().map(|account| account.name.len());
+        Some(size_of_val(chart.as_slice()) + names.sum::<usize>())
+    },
+    load: |session, (limit, order), _| {
+        let page = PageRequest {
+            limit,
+            order,
+            after: None,
+            snapshot: None,
+        };
+        async move { accounts::page(session, None, None, &page).await }.boxed()
+    },
+};
 
 pub(crate) async fn get_account(
     app: &App,
@@ -12,13 +46,8 @@ pub(crate) async fn get_account(
     code: AccountCode,
 ) -> Result<Account, OpError<Never>> {
     let what = format!("account {code}");
-    let read = app
-        .db
-        .read_row(call, spec, async move |session: &Session| {
-            accounts::get(session, &code).await
-        })
-        .await?;
-    read.value.ok_or_else(|| Common::NotFound { what }.into())
+    let read = app.accounts.read(call, spec, code).await?;
+    Option::clone(&read.value).ok_or_else(|| Common::NotFound { what }.into())
 }
 
 pub(crate) async fn list_accounts(
@@ -27,6 +56,10 @@ pub(crate) async fn list_accounts(
     spec: ReadSpec,
     (created_from, created_to, page): (Option<Timestamp>, Option<Timestamp>, PageRequest),
 ) -> Result<Read<Vec<Account>>, SystemError> {
+    if let (None, None, Some(first)) = (created_from, created_to, page.first()) {
+        let read = app.chart.read(call, spec, first).await?;
+        return Ok(read.map(|chart| Vec::clone(&chart)));
+    }
     app.db
         .read_page(call, spec, async move |session: &Session| {
             accounts::page(session, created_from, created_to, &page).await

@@ -5,6 +5,7 @@
 mod accounts;
 mod authorization;
 mod books;
+mod cached;
 mod create;
 mod faults;
 mod imports;
@@ -66,7 +67,7 @@ impl World {
 
 fn app(db: Db, region: &str) -> TestApp {
     let directory = Directory::new(db.clone());
-    TestApp::new(region, vec![accounting::system(App { db, directory })])
+    TestApp::new(region, vec![accounting::system(App::new(db, directory))])
 }
 
 /// An office that is there.

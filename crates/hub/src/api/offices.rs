@@ -77,7 +77,7 @@ pub(super) async fn list_offices(
         created_to: query.created_to,
     };
     let page = (filter, paging.request.clone());
-    let read = read_offices::list_offices(&app.db, &caller.call, spec, page).await?;
+    let read = read_offices::list_offices(&app, &caller.call, spec, page).await?;
     Ok(paging.page(
         read,
         |office| Position {
@@ -119,7 +119,7 @@ pub(super) async fn get_office(
     Segment(code): Segment<OfficeCode>,
 ) -> Result<Found<OfficeView>, ApiError> {
     let spec = ReadSpec::reference("get_office", caller.want, None);
-    let office = read_offices::get_office(&app.db, &caller.call, spec, code).await?;
+    let office = read_offices::get_office(&app, &caller.call, spec, code).await?;
     Ok(Found::versioned(office.version, OfficeView::from(&office)))
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn nearest_offices(
     let (from, located_by) = locate(place, edge, &app.topology, app.db.region())?;
     let spec = ReadSpec::reference("nearest_offices", caller.want, None);
     let offices =
-        nearest::nearest_offices(&app.db, &caller.call, spec, (from, usize::from(limit))).await?;
+        nearest::nearest_offices(&app, &caller.call, spec, (from, usize::from(limit))).await?;
     let homes = offices
         .iter()
         .map(|(_, office)| office.home_region.clone())

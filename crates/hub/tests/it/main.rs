@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod audit;
+mod cached;
 mod cockroach;
 mod contract;
 mod deals;
@@ -104,21 +105,18 @@ fn systems_that_ask(
     let peers = hub::Peers::new(db.region().clone(), names, urls, db.clone(), client);
     let warehouse = warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology));
     vec![
-        accounting::system(accounting::App {
-            db: db.clone(),
-            directory: directory.clone(),
-        }),
+        accounting::system(accounting::App::new(db.clone(), directory.clone())),
         warehouse::system(warehouse.clone()),
         sales::system(sales::App {
             db: db.clone(),
             directory: directory.clone(),
             warehouse,
         }),
-        hub::system(hub::App {
-            db: db.clone(),
+        hub::system(hub::App::new(
+            db.clone(),
             directory,
-            topology: Arc::clone(topology),
+            Arc::clone(topology),
             peers,
-        }),
+        )),
     ]
 }

@@ -252,10 +252,10 @@ pub(super) fn compose(
     let directory = Directory::new(db.clone());
     let mut composed = Vec::new();
     if matches!(systems, Systems::All | Systems::Accounting) {
-        composed.push(accounting::system(accounting::App {
-            db: db.clone(),
-            directory: directory.clone(),
-        }));
+        composed.push(accounting::system(accounting::App::new(
+            db.clone(),
+            directory.clone(),
+        )));
     }
     if matches!(systems, Systems::All | Systems::Warehouse) {
         let app = warehouse::App::new(db.clone(), directory.clone(), Arc::clone(topology));
@@ -275,12 +275,7 @@ pub(super) fn compose(
             .collect();
         names.push("hub".into());
         let peers = self::peers(region, names, db, topology, peers)?;
-        let app = hub::App {
-            db: db.clone(),
-            directory,
-            topology: Arc::clone(topology),
-            peers,
-        };
+        let app = hub::App::new(db.clone(), directory, Arc::clone(topology), peers);
         composed.push(hub::system(app));
     }
     Ok(composed)

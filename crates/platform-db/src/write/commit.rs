@@ -61,6 +61,7 @@ impl Attempt<'_> {
         };
         match judge(&answered) {
             Outcome::Committed => {
+                self.outdate(notes);
                 if let Ok(token) = answered.token {
                     session.mark_clean();
                     self.db
@@ -74,6 +75,17 @@ impl Attempt<'_> {
             }
             Outcome::RolledBack(error) => self.rolled_back(session, error).await,
             Outcome::Unknown(error) => End::Unknown(error),
+        }
+    }
+
+    /// Drops from this process' caches what the write changed.
+    fn outdate(&self, notes: &Notes) {
+        let generations = self.db.generations();
+        for event in &notes.events {
+            generations.happened(event.kind, &event.subject);
+        }
+        for (kind, subject) in &notes.of_rows {
+            generations.happened(kind, subject);
         }
     }
 

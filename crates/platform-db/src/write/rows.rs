@@ -351,6 +351,7 @@ async fn store<E>(
     for ((_, intent), row) in open.iter().zip(done.rows) {
         match row {
             Ok(RowWrite { notes, reply }) => {
+                txn.emitted(&notes);
                 ends.push(Ok(reply.clone()));
                 stored.push(StoredRow {
                     intent,

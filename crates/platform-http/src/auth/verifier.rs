@@ -11,6 +11,11 @@ use std::{
 use jsonwebtoken::Validation;
 use kernel::{Clock, Principal, Timestamp};
 use moka::future::Cache;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
@@ -46,8 +51,15 @@ struct Inner {
     reading: Mutex<Option<Instant>>,
     /// By the SHA-256 of the token, so that the cache holds no token.
     verified: Cache<[u8; 32], Arc<Verified>>,
+    asked: Family<Asked, Counter>,
     /// Renewals in the background. Nothing is lost when the process ends in the middle of one.
     renewals: TaskTracker,
+}
+
+/// Whether a token was known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone)]
@@ -84,8 +96,21 @@ impl Verifier {
                 .max_capacity(CACHED_TOKENS)
                 .time_to_live(Duration::from_secs(3600))
                 .build(),
+            asked: Family::default(),
             renewals: TaskTracker::new(),
         }))
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "auth_cache_requests",
+            "Tokens, by whether they had been verified before (hit) or were verified anew (miss)",
+            self.0.asked.clone(),
+        );
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.0.asked.get_or_create(&Asked { outcome }).inc();
     }
 
     /// Reads the keys now, for a process that wants to know at its start.
@@ -113,12 +138,14 @@ impl Verifier {
         let hash: [u8; 32] = Sha256::digest(token).into();
         let now = self.0.clock.now();
         if let Some(verified) = self.0.verified.get(&hash).await {
+            self.count("hit");
             return if now < verified.until {
                 Credentials::Good(Arc::clone(&verified.principal))
             } else {
                 Credentials::Bad("has expired")
             };
         }
+        self.count("miss");
         match self.verify_new(token, now).await {
             Ok(Some(verified)) => {
                 let verified = Arc::new(verified);

@@ -63,6 +63,8 @@ async fn metrics_count_by_operation() {
         r#"http_requests_total{operation="create_thing",method="POST",status="201"} 1"#,
         r#"http_problems_total{code="unknown_parameter"} 1"#,
         r#"http_request_duration_seconds_count{operation="get_thing"} 2"#,
+        r#"auth_cache_requests_total{outcome="miss"} 1"#,
+        r#"auth_cache_requests_total{outcome="hit"} 3"#,
         "http_requests_in_flight 1",
         "http_requests_abandoned_total 0",
     ] {

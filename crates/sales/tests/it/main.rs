@@ -72,10 +72,7 @@ fn app(db: Db, region: &str, clock: Clock) -> TestApp {
     let topology = Arc::new(Topology::embedded());
     let warehouse = warehouse::App::new(db.clone(), directory.clone(), topology);
     let systems = vec![
-        accounting::system(accounting::App {
-            db: db.clone(),
-            directory: directory.clone(),
-        }),
+        accounting::system(accounting::App::new(db.clone(), directory.clone())),
         warehouse::system(warehouse.clone()),
         sales::system(sales::App {
             db,

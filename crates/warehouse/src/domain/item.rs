@@ -137,6 +137,14 @@ impl Item {
             .any(|price| self.updated_at < price.valid_from && price.valid_from <= now)
     }
 
+    /// Bytes that its texts and prices take in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [&self.sku, &self.name, &self.description].map(String::len);
+        let barcode = self.barcode.as_ref().map_or(0, String::len);
+        let prices = self.prices.len() * size_of::<Price>();
+        texts.iter().sum::<usize>() + barcode + prices
+    }
+
     fn touch(&mut self, now: Timestamp) {
         self.version += 1;
         self.updated_at = now;

@@ -1,12 +1,23 @@
 //! Reads of the catalogue.
 
-use kernel::{Call, Common, OpError, PageRequest, SystemError, id::ItemId};
-use platform_db::{Never, Read, ReadSpec};
+use futures_util::FutureExt as _;
+use kernel::{Call, Common, OpError, PageRequest, RegionTag, SystemError, id::ItemId};
+use platform_db::{Never, Read, ReadSpec, Source};
 
 use crate::{
     App,
     domain::item::Item,
     storage::items::{self, ItemFilter},
+};
+
+/// Items by id, as they were when they were read: prices that came into force since then are still among the future ones.
+pub(crate) static ITEMS: Source<ItemId, Option<Item>> = Source {
+    name: "items",
+    topic: "warehouse.item",
+    subject: Some(ToString::to_string),
+    one_row: false,
+    bytes: |item| item.as_ref().map(Item::bytes),
+    load: |session, id, now| async move { items::get(session, &id, now).await }.boxed(),
 };
 
 pub(crate) async fn get_item(
@@ -15,14 +26,15 @@ pub(crate) async fn get_item(
     spec: ReadSpec,
     id: ItemId,
 ) -> Result<Item, OpError<Never>> {
-    let (now, what) = (call.received_at(), format!("item {id}"));
-    let read = app
-        .db
-        .read(call, spec, async move |session| {
-            items::get(session, &id, now).await
-        })
-        .await?;
-    read.value.ok_or_else(|| Common::NotFound { what }.into())
+    let what = format!("item {id}");
+    // Whatever region an id names, the item is one, and so is its entry.
+    let id = ItemId::new(RegionTag::global(), id.uuid());
+    let read = app.items.read(call, spec, id).await?;
+    let Some(mut item) = Option::clone(&read.value) else {
+        return Err(Common::NotFound { what }.into());
+    };
+    item.drop_past_prices(call.received_at());
+    Ok(item)
 }
 
 pub(crate) async fn list_items(

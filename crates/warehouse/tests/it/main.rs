@@ -5,6 +5,7 @@
 mod adjustments;
 mod availability;
 mod books;
+mod cached;
 mod expand;
 mod faults;
 mod imports;
