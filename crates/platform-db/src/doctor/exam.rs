@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use kernel::RegionTag;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
@@ -78,6 +79,16 @@ impl Exam {
     /// What the servers have said of their own accord so far.
     pub(super) fn notices(&self) -> Vec<String> {
         self.all.notices()
+    }
+
+    /// What the cluster may call a region, our own name first.
+    pub(super) fn names_of(&self, region: &RegionTag) -> Vec<String> {
+        let sites = self.patient.sites.iter();
+        let others = sites.filter(|site| site.tag == *region);
+        let others = others.flat_map(|site| site.names.iter().cloned());
+        let tag = region.to_string();
+        let others: Vec<String> = others.filter(|name| *name != tag).collect();
+        std::iter::once(tag).chain(others).collect()
     }
 
     /// The names of the schemas, as SQL text literals in a list.

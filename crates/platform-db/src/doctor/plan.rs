@@ -41,6 +41,11 @@ impl Plan {
         Self(nodes)
     }
 
+    /// Whether nothing of it was understood.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Tables read from end to end.
     pub(super) fn full_scans(&self) -> BTreeSet<String> {
         let full = self.0.iter().filter(|node| {
@@ -50,11 +55,11 @@ impl Plan {
         full.filter_map(Node::table).collect()
     }
 
-    /// Tables of which rows of other regions than `ours` are looked at: by spans that begin with another one's name, or
-    /// by a look-up that does not know the region.
-    pub(super) fn abroad(&self, ours: &str) -> BTreeSet<String> {
+    /// Tables of which rows of other regions than ours are looked at: by spans that begin with another one's name than
+    /// `ours`, or by a look-up that does not know the region.
+    pub(super) fn abroad(&self, ours: &[String]) -> BTreeSet<String> {
         let far = self.0.iter().filter(|node| {
-            node.regions().iter().any(|region| region != ours) || node.looks_everywhere()
+            node.regions().iter().any(|region| !ours.contains(region)) || node.looks_everywhere()
         });
         far.filter_map(Node::table).collect()
     }
@@ -298,10 +303,13 @@ vectorized: true
             ))
         };
         let one = scan("[/'eu1'/'eu1'/'ber' - /'eu1'/'eu1'/'ber']");
-        assert_eq!((one.full_scans(), one.abroad("eu1")), (set(&[]), set(&[])));
-        assert_eq!(one.abroad("us1"), set(&["orders"]));
+        assert_eq!(
+            (one.full_scans(), one.abroad(&["eu1".to_owned()])),
+            (set(&[]), set(&[]))
+        );
+        assert_eq!(one.abroad(&["us1".to_owned()]), set(&["orders"]));
         let several = scan("[/'ap1' - /'ap1'] [/'eu1' - /'eu1']");
-        assert_eq!(several.abroad("eu1"), set(&["orders"]));
+        assert_eq!(several.abroad(&["eu1".to_owned()]), set(&["orders"]));
         for spans in ["FULL SCAN", "FULL SCAN (SOFT LIMIT)"] {
             assert_eq!(scan(spans).full_scans(), set(&["orders"]));
         }
@@ -316,7 +324,10 @@ vectorized: true
                 )
                 .as_str(),
         );
-        assert_eq!(everywhere.abroad("eu1"), set(&["stock_levels"]));
+        assert_eq!(
+            everywhere.abroad(&["eu1".to_owned()]),
+            set(&["stock_levels"])
+        );
         assert_eq!(read("").full_scans(), set(&[]));
     }
 }

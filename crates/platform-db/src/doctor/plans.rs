@@ -24,6 +24,12 @@ struct Faults {
 }
 
 impl Faults {
+    /// What the database refuses to plan is told first.
+    fn refused(&mut self, sql: &str, error: &DbError) {
+        let told = format!("{}: {}", beginning(sql), super::reason(error));
+        self.unknown.insert(0, told);
+    }
+
     fn finding(self, well: &str) -> Finding {
         let Self {
             asked,
@@ -76,7 +82,7 @@ async fn generic(exam: &Exam) -> Result<Finding, DbError> {
                 }
                 // Not a statement of this role.
                 Err(error) if error.code() == Some("42501") => {}
-                Err(error) if error.code().is_some() => faults.unknown.push(super::reason(&error)),
+                Err(error) if error.code().is_some() => faults.refused(sql, &error),
                 Err(error) => return Err(error),
             }
         }
@@ -115,10 +121,18 @@ fn scanned(plan: &[String]) -> Option<String> {
     })
 }
 
+/// Whether a statement is sent on PostgreSQL alone: locks of hot rows (hard case 7).
+fn is_postgres_only(sql: &str) -> bool {
+    sql.contains("pg_advisory")
+}
+
 async fn local(exam: &Exam) -> Result<Finding, DbError> {
     let everywhere = everywhere(exam);
-    let ours = exam.patient.region.as_str();
-    let well = format!("each finds its rows by an index, in {ours}");
+    let ours = exam.names_of(&exam.patient.region);
+    let well = format!(
+        "each finds its rows by an index, in {}",
+        exam.patient.region
+    );
     explained(
         exam,
         |_| true,
@@ -129,7 +143,7 @@ async fn local(exam: &Exam) -> Result<Finding, DbError> {
                 .into_iter()
                 .filter(|table| !everywhere.contains(table));
             let scanned = scanned.map(|table| format!("{table} is read from end to end"));
-            let abroad = plan.abroad(ours).into_iter();
+            let abroad = plan.abroad(&ours).into_iter();
             let abroad = abroad.map(|table| format!("{table} is read in other regions"));
             scanned.chain(abroad).collect()
         },
@@ -206,7 +220,8 @@ async fn explained(
 ) -> Result<Finding, DbError> {
     exam.on(For::Explaining, async |line| {
         let mut faults = Faults::default();
-        for sql in of_our_tables(exam).filter(|sql| concerns(sql)) {
+        let statements = of_our_tables(exam).filter(|sql| !is_postgres_only(sql));
+        for sql in statements.filter(|sql| concerns(sql)) {
             match explain(line, sql, exam.patient.region.as_str()).await {
                 Ok(Some(plan)) => {
                     faults.asked += 1;
@@ -215,9 +230,11 @@ async fn explained(
                         .told
                         .extend(told.map(|told| format!("{told} by {}", beginning(sql))));
                 }
-                Ok(None) => faults.unknown.push(beginning(sql)),
+                Ok(None) => faults
+                    .unknown
+                    .push(format!("{} cannot be read", beginning(sql))),
                 Err(error) if error.code() == Some("42501") => {}
-                Err(error) if error.code().is_some() => faults.unknown.push(super::reason(&error)),
+                Err(error) if error.code().is_some() => faults.refused(sql, &error),
                 Err(error) => return Err(error),
             }
         }
@@ -232,7 +249,8 @@ async fn explain(line: &Line, sql: &str, region: &str) -> Result<Option<Plan>, D
         return Ok(None);
     };
     let lines = line.texts(&format!("EXPLAIN {sql}")).await?;
-    Ok(Some(Plan::read(lines.iter().map(String::as_str))))
+    let plan = Plan::read(lines.iter().map(String::as_str));
+    Ok(Some(plan).filter(|plan| !plan.is_empty()))
 }
 
 /// The first words of a statement.

@@ -14,7 +14,7 @@ use std::{
 use kernel::{IdempotencyKey, Intent, OpError, Reply, Scope, SystemError};
 use prometheus_client::registry::Registry;
 
-use super::{Exam, Finding};
+use super::{Exam, Finding, exam::For};
 use crate::{Db, DbConfig, DbError, Never, PoolSizes, Txn, engine::Engine};
 
 const INJECT: &str = "SET inject_retry_errors_enabled = true";
@@ -26,6 +26,11 @@ pub(super) async fn end(exam: &Exam) -> Result<Finding, DbError> {
     let Some(engine) = exam.engine() else {
         return Ok(Finding::unknown("no host of the URL answers"));
     };
+    if engine == Engine::Cockroach {
+        // One that does not know the variable cannot be told to fail.
+        exam.on(For::Reading, async |line| line.run(INJECT).await)
+            .await?;
+    }
     let patient = &exam.patient;
     let config = DbConfig {
         url: patient.url.clone(),

@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
-use kernel::{Clock, CurrencyCode, Timestamp};
-use platform_db::doctor::{CHECKS, Diagnosis, Load, On, Outcome, Patient, examine};
-use testkit::TestDb;
+use kernel::{Clock, CurrencyCode, RegionTag, Timestamp};
+use platform_db::{
+    doctor::{CHECKS, Diagnosis, Load, On, Outcome, Patient, examine},
+    placement::Site,
+};
+use testkit::{CockroachProxy, TestDb};
 
 use crate::fixture::{THINGS, test_db};
 
@@ -30,13 +33,20 @@ async fn furnish(test: &TestDb) {
     .await;
 }
 
+fn site(tag: &RegionTag) -> Site {
+    Site {
+        tag: tag.clone(),
+        names: vec![tag.to_string()],
+    }
+}
+
 fn patient(test: &TestDb) -> Patient {
     let db = test.db();
     Patient {
         url: test.owner_url().to_owned(),
         region: db.region().clone(),
         regions: db.regions().to_vec(),
-        sites: Vec::new(),
+        sites: db.regions().iter().map(site).collect(),
         systems: vec![platform_db::migrations(), &THINGS],
         statements: platform_db::statements(),
         load: Load {
@@ -409,5 +419,46 @@ async fn a_question_that_hangs_holds_nobody_else_up() {
             _ => Outcome::Pass,
         };
         assert_eq!(diagnosis.finding.outcome, outcome, "{diagnosis:?}");
+    }
+}
+
+/// A PostgreSQL that only says that it is a CockroachDB: what it cannot answer is unknown and breaks nothing. Every statement
+/// can be explained with values in place of its parameters; that what comes then is no plan of CockroachDB's is seen.
+#[tokio::test]
+async fn what_a_server_cannot_answer_is_unknown() {
+    let Some(test) = well().await else { return };
+    let proxy = CockroachProxy::before(&test, "eu1").await;
+    let (who, at) = test.app_url().rsplit_once('@').unwrap();
+    let database = at.rsplit_once('/').unwrap().1;
+    let asking = Patient {
+        url: format!("{who}@127.0.0.1:{}/{database}", proxy.port()),
+        ..patient(&test)
+    };
+    let found = examine(asking, &[]).await.unwrap();
+    assert_eq!(found.len(), CHECKS.len());
+    let of = |name: &str| {
+        let found = found.iter().find(|found| found.check.name == name);
+        found.map(|found| &found.finding).unwrap()
+    };
+    for name in [
+        "conflicts",
+        "plans",
+        "cluster-regions",
+        "database-regions",
+        "survival",
+        "localities",
+        "nodes",
+        "uniqueness",
+        "foreign-keys",
+        "licence",
+    ] {
+        assert_eq!(of(name).outcome, Outcome::Unknown, "{name}: {:?}", of(name));
+    }
+    for name in ["plans", "uniqueness", "foreign-keys"] {
+        let told = &of(name).found;
+        assert!(
+            told.contains("cannot be read") && !told.contains("the database answered"),
+            "{name}: {told}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod doctor;
 mod engine;
 mod placement;
 mod support;
