@@ -164,6 +164,10 @@ impl Class {
                 Kind::Transaction => false,
                 // What was struck may have been the question what time it is, without which it goes well too.
                 Kind::Read | Kind::Statement if says == Says::Done => true,
+                // What never ends strikes whoever opens a connection anew, too, and a connection is tried for again.
+                Kind::Read | Kind::Statement if says == Says::Late && self.times == u32::MAX => {
+                    true
+                }
                 // Of what is asked for without a transaction conflicts are not counted, only the time is.
                 Kind::Read => says == Says::Late && self.says.contains(&Says::Contention),
                 // What is too much for its time is halved, and each half has a time of its own.
