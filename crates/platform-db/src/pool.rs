@@ -295,7 +295,8 @@ impl managed::Manager for Connections {
     type Error = DbError;
 
     async fn create(&self) -> Result<Connection, DbError> {
-        self.make().await
+        // On the heap, since this is seldom, and every future that may have to connect would have room for a handshake.
+        Box::pin(self.make()).await
     }
 
     async fn recycle(

@@ -59,10 +59,11 @@ impl Db {
         let result = loop {
             let looks_up = course.begins();
             let end = match self.lease_for(&intent).await {
+                // On the heap: what an order's step keeps between its statements is more than a thread's stack should be
+                // asked for.
                 Ok(session) => {
-                    Attempt::new(self, &intent, looks_up)
-                        .run(session, &work)
-                        .await
+                    let attempt = Attempt::new(self, &intent, looks_up);
+                    Box::pin(attempt.run(session, &work)).await
                 }
                 Err(error) => End::Failed(error),
             };

@@ -135,7 +135,6 @@ fn tests() -> Result<()> {
         "default"
     };
     suite.run_all(profile, &["--workspace"])?;
-    suite.run_docs()?;
     crdb::check_recorded(&recorded)
 }
 
@@ -200,14 +199,13 @@ impl Suite<'_> {
         let mut runner = self.cargo();
         if run::succeeds(run::cargo().args(["nextest", "--version"])) {
             runner.args(["nextest", "run", "--locked", "--profile", profile]);
-        } else {
-            runner.args(["test", "--locked", "--no-fail-fast", "--tests"]);
+            run::run(runner.args(which))?;
+            let mut docs = self.cargo();
+            docs.args(["test", "--quiet", "--locked", "--doc"]);
+            return run::run(docs.args(which));
         }
+        // Without words on what to build it builds the examples too, which tests start, and runs those of documents.
+        runner.args(["test", "--locked", "--no-fail-fast"]);
         run::run(runner.args(which))
-    }
-
-    fn run_docs(&self) -> Result<()> {
-        let mut docs = self.cargo();
-        run::run(docs.args(["test", "--quiet", "--workspace", "--locked", "--doc"]))
     }
 }
