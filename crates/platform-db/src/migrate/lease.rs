@@ -33,8 +33,8 @@ pub(super) const RELEASE: &str =
 
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Long enough for the longest migration of another job.
-const WAIT_MAX: Duration = Duration::from_secs(600);
+/// Long enough for the longest migration of another job: on a cluster each of a hundred schema changes takes seconds.
+const WAIT_MAX: Duration = Duration::from_secs(1800);
 
 /// The lease, held.
 pub(super) struct Lease<'a> {
