@@ -40,11 +40,12 @@ pub(crate) async fn export_numbers(
     request: ExportRequest,
 ) -> Response {
     let format = query.format.unwrap_or(ExportFormat::Ndjson);
-    request.answer(format, Numbers { app, query })
+    let over = Over(app);
+    request.answer(format, Numbers { over, query })
 }
 
 struct Numbers {
-    app: App,
+    over: Over,
     query: Query,
 }
 
@@ -68,7 +69,7 @@ impl ExportRow for Row {
     }
 }
 
-/// Notes that the export is over, however it ended.
+/// Notes that the export is over, however it ended, also where its reader left before it began.
 struct Over(App);
 
 impl Drop for Over {
@@ -79,18 +80,18 @@ impl Drop for Over {
 
 impl Export for Numbers {
     async fn send(self, sink: &mut ExportSink) -> Result<(), ExportStopped> {
-        let _over = Over(self.app.clone());
+        let app = &self.over.0;
         sink.columns(&["id", "text"]).await?;
         for id in 0..self.query.rows.unwrap_or(u64::MAX) {
             let text = "=ä🦀";
             sink.row(Some("numbers"), None, &Row { id, text }).await?;
         }
-        self.app.waiting.fetch_add(1, Ordering::SeqCst);
+        app.waiting.fetch_add(1, Ordering::SeqCst);
         match self.query.then.as_deref() {
             Some("fail") => Err(SystemError::Unavailable { source: None }.into()),
             Some("panic") => panic!("in the middle"),
             Some("gate") => {
-                self.app.gate.acquire().await.unwrap().forget();
+                app.gate.acquire().await.unwrap().forget();
                 Ok(())
             }
             _ => Ok(()),
