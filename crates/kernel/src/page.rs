@@ -81,6 +81,17 @@ impl PageRequest {
         (from.unwrap_or(Self::BEGINNING), latest)
     }
 
+    /// The first page of a walk.
+    #[must_use]
+    pub fn begin(limit: u16, order: Order) -> Self {
+        Self {
+            limit,
+            order,
+            after: None,
+            snapshot: None,
+        }
+    }
+
     /// What the first page of a walk depends on beside its filters; `None` on a later page.
     #[must_use]
     pub fn first(&self) -> Option<(u16, Order)> {

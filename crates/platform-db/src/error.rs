@@ -78,54 +78,28 @@ impl DbError {
     /// SQLSTATE, if the database answered with one.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Sql { code, .. } => Some(code),
-            Self::Lost { .. }
-            | Self::Connect { .. }
-            | Self::Denied { .. }
-            | Self::Timeout
-            | Self::Decode { .. }
-            | Self::NoRow
-            | Self::NotOneRow
-            | Self::Driver { .. }
-            | Self::Config(_) => None,
-        }
+        let Self::Sql { code, .. } = self else {
+            return None;
+        };
+        Some(code)
     }
 
     /// What the database said, if it answered.
     pub(crate) fn message(&self) -> Option<&str> {
-        match self {
-            Self::Sql { source, .. } => {
-                let error = source.downcast_ref::<tokio_postgres::Error>()?;
-                Some(error.as_db_error()?.message())
-            }
-            Self::Lost { .. }
-            | Self::Connect { .. }
-            | Self::Denied { .. }
-            | Self::Timeout
-            | Self::Decode { .. }
-            | Self::NoRow
-            | Self::NotOneRow
-            | Self::Driver { .. }
-            | Self::Config(_) => None,
-        }
+        let Self::Sql { source, .. } = self else {
+            return None;
+        };
+        let error = source.downcast_ref::<tokio_postgres::Error>()?;
+        Some(error.as_db_error()?.message())
     }
 
     /// Name of the constraint that was broken, if one was.
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {
-        match self {
-            Self::Sql { constraint, .. } => constraint.as_deref(),
-            Self::Lost { .. }
-            | Self::Connect { .. }
-            | Self::Denied { .. }
-            | Self::Timeout
-            | Self::Decode { .. }
-            | Self::NoRow
-            | Self::NotOneRow
-            | Self::Driver { .. }
-            | Self::Config(_) => None,
-        }
+        let Self::Sql { constraint, .. } = self else {
+            return None;
+        };
+        constraint.as_deref()
     }
 }
 

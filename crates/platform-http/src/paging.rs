@@ -94,12 +94,7 @@ impl Paging {
         }
         let filters = query::filter_hash(path, pairs);
         let request = match cursor.flatten() {
-            None => PageRequest {
-                limit,
-                order,
-                after: None,
-                snapshot: None,
-            },
+            None => PageRequest::begin(limit, order),
             Some(cursor) => cursor.check(filters, now)?.into_request(limit, order),
         };
         Ok(Self { request, filters })

@@ -29,12 +29,7 @@ pub(crate) static CHART: Source<(u16, Order), Vec<Account>> = Source {
         Some(size_of_val(chart.as_slice()) + names.sum::<usize>())
     },
     load: |session, (limit, order), _| {
-        let page = PageRequest {
-            limit,
-            order,
-            after: None,
-            snapshot: None,
-        };
+        let page = PageRequest::begin(limit, order);
         async move { accounts::page(session, None, None, &page).await }.boxed()
     },
 };

@@ -293,12 +293,7 @@ impl Walk {
     fn of(resource: Resource, rows: u16) -> Self {
         Self {
             resource,
-            next: Some(PageRequest {
-                limit: rows,
-                order: Order::Asc,
-                after: None,
-                snapshot: None,
-            }),
+            next: Some(PageRequest::begin(rows, Order::Asc)),
         }
     }
 

@@ -27,12 +27,7 @@ pub(crate) static ALL: Source<(u16, Order), Vec<Office>> = Source {
     one_row: false,
     bytes: |offices| Some(offices.iter().map(bytes).sum()),
     load: |session, (limit, order), _| {
-        let page = PageRequest {
-            limit,
-            order,
-            after: None,
-            snapshot: None,
-        };
+        let page = PageRequest::begin(limit, order);
         async move { offices::list(session, &OfficeFilter::default(), &page).await }.boxed()
     },
 };
