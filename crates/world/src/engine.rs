@@ -8,7 +8,9 @@ pub mod cockroach;
 mod download;
 mod server;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
+
+use platform_runtime::Shutdown;
 
 pub use self::{
     account::{Account, NoAccount},
@@ -18,9 +20,65 @@ pub use self::{
     server::Engine,
 };
 use crate::{
-    process::SpawnError,
-    state::{Hold, StateError},
+    process::{Running, SpawnError, lock_within},
+    progress::Progress,
+    state::{Folder, Hold, StateError},
 };
+
+/// The guard gives what it guards 15 s to end by itself, 3 s to leave at once, 3 s to be killed; and a little.
+const END: Duration = Duration::from_secs(25);
+
+/// One server, kept running for as long as the world is.
+struct Kept<'a> {
+    folder: &'a Folder,
+    /// For people.
+    what: &'a str,
+    stop: &'a Shutdown,
+    progress: Progress,
+}
+
+impl Kept<'_> {
+    /// Keeps it running until it is to stop: one that ends is started again at once, and with growing pauses (to 30 s)
+    /// where that fails.
+    async fn running<F>(self, mut running: Running, start: impl Fn() -> F)
+    where
+        F: Future<Output = Result<Running, EngineError>>,
+    {
+        let lock = self.folder.child_lock(running.name());
+        loop {
+            tokio::select! {
+                _ = running.wait() => {}
+                () = self.stop.draining() => return running.end(END).await,
+            }
+            self.progress
+                .step(&format!("{} ended, starting it again", self.what));
+            let mut pause = Duration::from_millis(500);
+            running = loop {
+                let started = tokio::select! {
+                    started = start() => started,
+                    () = self.stop.draining() => {
+                        // One whose start was broken off is waited for. An error is one of the lock's file: then
+                        // nothing can tell, and nothing can be done.
+                        let _ = lock_within(&lock, END).await;
+                        return;
+                    }
+                };
+                match started {
+                    Ok(running) => break running,
+                    Err(error) => self
+                        .progress
+                        .step(&format!("{error}; next try in {pause:?}")),
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = self.stop.draining() => return,
+                }
+                pause = (pause * 2).min(Duration::from_secs(30));
+            };
+            self.progress.step(&format!("{} runs again", self.what));
+        }
+    }
+}
 
 /// Which database is embedded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

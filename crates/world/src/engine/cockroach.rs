@@ -14,7 +14,7 @@ use kernel::RegionTag;
 use platform_runtime::Shutdown;
 use tokio::process::Command;
 
-use super::{EngineError, EngineOptions};
+use super::{END, EngineError, EngineOptions, Kept};
 use crate::{
     files,
     guard::Guarded,
@@ -35,8 +35,6 @@ const DATABASE: &str = "meridian";
 const OWNER: &str = "root";
 /// Six nodes that start cold on a laptop.
 const READY: Duration = Duration::from_secs(180);
-/// As for PostgreSQL: what the guard gives a node, and a little.
-const END: Duration = Duration::from_secs(25);
 
 /// The cluster of one state.
 #[derive(Debug)]
@@ -144,32 +142,14 @@ impl Cockroach {
         join_all(kept).await;
     }
 
-    async fn keep_node(
-        &self,
-        node: &Node,
-        mut running: Running,
-        stop: &Shutdown,
-        progress: Progress,
-    ) {
-        loop {
-            tokio::select! {
-                _ = running.wait() => {}
-                () = stop.draining() => return running.end(END).await,
-            }
-            progress.step(&format!("node {} ended, starting it again", node.name()));
-            let mut pause = Duration::from_millis(500);
-            running = loop {
-                match self.start_node(node).await {
-                    Ok(running) => break running,
-                    Err(error) => progress.step(&format!("{error}; next try in {pause:?}")),
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = stop.draining() => return,
-                }
-                pause = (pause * 2).min(Duration::from_secs(30));
-            };
-        }
+    async fn keep_node(&self, node: &Node, running: Running, stop: &Shutdown, progress: Progress) {
+        let kept = Kept {
+            folder: &self.folder,
+            what: &format!("node {}", node.name()),
+            stop,
+            progress,
+        };
+        kept.running(running, || self.start_node(node)).await;
     }
 
     /// The URL of who owns everything: all nodes, those of the primary region first.

@@ -10,7 +10,7 @@ use platform_runtime::Shutdown;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{
-    Account, Binaries, EngineError, EngineOptions, NamedError, Search,
+    Account, Binaries, EngineError, EngineOptions, Kept, NamedError, Search,
     cluster::{self, Initdb, OWNER},
     download::download,
 };
@@ -33,9 +33,6 @@ const PORT: Wish = Wish {
 
 /// Recovery replays at most `max_wal_size` (1 GiB) of log, which a slow disk reads in this time.
 const READY: Duration = Duration::from_secs(60);
-
-/// The guard gives the server 15 s for a checkpoint, 3 s to leave at once, 3 s to be killed.
-const END: Duration = Duration::from_secs(25);
 
 /// The embedded server of one state.
 #[derive(Debug)]
@@ -180,39 +177,15 @@ impl Engine {
         }
     }
 
-    /// Keeps it running until `stop`: one that ends is started again at once, and with growing pauses (to
-    /// 30 s) where that fails.
-    pub async fn keep(&self, mut running: Running, stop: Shutdown, progress: Progress) {
-        loop {
-            tokio::select! {
-                _ = running.wait() => {}
-                () = stop.draining() => return running.end(END).await,
-            }
-            progress.step("PostgreSQL ended, starting it again");
-            let mut pause = Duration::from_millis(500);
-            running = loop {
-                let started = tokio::select! {
-                    started = self.start() => started,
-                    () = stop.draining() => return self.gone().await,
-                };
-                match started {
-                    Ok(running) => break running,
-                    Err(error) => progress.step(&format!("{error}; next try in {pause:?}")),
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = stop.draining() => return,
-                }
-                pause = (pause * 2).min(Duration::from_secs(30));
-            };
-            progress.step("PostgreSQL runs again");
-        }
-    }
-
-    /// Waits for a server whose start was broken off.
-    async fn gone(&self) {
-        // An error is one of the lock's file: then nothing can tell, and nothing can be done.
-        let _ = lock_within(&self.folder.child_lock(NAME), END).await;
+    /// Keeps it running until `stop`.
+    pub async fn keep(&self, running: Running, stop: Shutdown, progress: Progress) {
+        let kept = Kept {
+            folder: &self.folder,
+            what: "PostgreSQL",
+            stop: &stop,
+            progress,
+        };
+        kept.running(running, || self.start()).await;
     }
 
     fn guarded(&self) -> Guarded {
