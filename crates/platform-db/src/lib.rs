@@ -83,6 +83,7 @@ pub use url::DatabaseUrl;
 pub use verdict::verdicts;
 #[cfg(feature = "testing")]
 pub use wire::{Wire, open_wire};
+pub use worker::rounds;
 pub use write::{OpenRows, RowWrite, RowsDone};
 
 /// Every statement of this crate that is CockroachDB's alone.

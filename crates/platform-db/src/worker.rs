@@ -1,13 +1,50 @@
 //! Writes that no client sent.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use kernel::{Call, IdempotencyKey, Intent, Offices, Principal, RequestId, Scope, call::CallStart};
+use tokio::time::MissedTickBehavior;
 
 use crate::Db;
 
 /// As for a request: COMMIT is sent within this time.
 const BUDGET: Duration = Duration::from_secs(10);
+
+/// Runs a round `every` so often until `stop` ends. One that is under way then is told so by what it was given, and waited
+/// for: it begins no further write.
+pub async fn rounds<F: Future>(
+    every: Duration,
+    stop: impl Future<Output = ()>,
+    round: impl Fn(Arc<AtomicBool>) -> F,
+) {
+    let mut stop = pin!(stop);
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stopping = Arc::new(AtomicBool::new(false));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => {}
+        }
+        let mut under_way = pin!(round(Arc::clone(&stopping)));
+        tokio::select! {
+            _ = &mut under_way => {}
+            () = &mut stop => {
+                stopping.store(true, Ordering::Relaxed);
+                under_way.await;
+                return;
+            }
+        }
+    }
+}
 
 impl Db {
     /// The context of background work that no client asked for, with a request id of its own.

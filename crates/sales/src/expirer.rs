@@ -6,16 +6,14 @@
 
 use std::{
     future::Future,
-    pin::pin,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use futures_util::StreamExt as _;
 use kernel::{ReadWant, RegionTag, SystemError, id::OrderId};
-use platform_db::{Db, ReadSpec, Session};
+use platform_db::{Db, ReadSpec, Session, rounds};
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
-use tokio::time::MissedTickBehavior;
 
 use crate::{ops::expire_order::expire_order, storage::orders};
 
@@ -59,25 +57,11 @@ impl Expirer {
 
     /// A round every 5 s until `stop` ends. A write under way is finished.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopping = AtomicBool::new(false);
-        loop {
-            tokio::select! {
-                () = &mut stop => return,
-                _ = ticks.tick() => {}
-            }
-            let mut round = pin!(self.round_unless(&stopping));
-            tokio::select! {
-                _ = &mut round => {}
-                () = &mut stop => {
-                    stopping.store(true, Ordering::Relaxed);
-                    round.await;
-                    return;
-                }
-            }
-        }
+        let this = &self;
+        rounds(EVERY, stop, |stopping| async move {
+            this.round_unless(&stopping).await
+        })
+        .await;
     }
 
     /// One round.

@@ -8,20 +8,18 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    pin::pin,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use futures_util::StreamExt as _;
 use kernel::{RegionTag, SystemError};
-use platform_db::{Db, ReadSpec, Session};
+use platform_db::{Db, ReadSpec, Session, rounds};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use tokio::time::MissedTickBehavior;
 
 use crate::{
     ops::expire_holds::expire_holds,
@@ -83,25 +81,11 @@ impl Sweeper {
 
     /// Sweeps every 5 s until `stop` ends. A write under way is finished.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopping = AtomicBool::new(false);
-        loop {
-            tokio::select! {
-                () = &mut stop => return,
-                _ = ticks.tick() => {}
-            }
-            let mut sweep = pin!(self.sweep_unless(&stopping));
-            tokio::select! {
-                _ = &mut sweep => {}
-                () = &mut stop => {
-                    stopping.store(true, Ordering::Relaxed);
-                    sweep.await;
-                    return;
-                }
-            }
-        }
+        let this = &self;
+        rounds(EVERY, stop, |stopping| async move {
+            this.sweep_unless(&stopping).await
+        })
+        .await;
     }
 
     /// Sweeps once.

@@ -6,6 +6,7 @@
 use super::{MigrateError, Migrations, connect, owner_pool, until_alone};
 use crate::{
     engine::{Engine, VERSION},
+    placement::ROLE,
     pool::Object,
 };
 
@@ -53,7 +54,7 @@ pub(super) async fn permit(
         tables.join(", ")
     );
     let revoke = format!("REVOKE ALL ON FUNCTION {FUNCTION} FROM PUBLIC");
-    let grant = format!("GRANT EXECUTE ON FUNCTION {FUNCTION} TO meridian_app");
+    let grant = format!("GRANT EXECUTE ON FUNCTION {FUNCTION} TO {ROLE}");
     for sql in [&create, &revoke, &grant] {
         until_alone(client, sql).await?;
     }
