@@ -20,8 +20,9 @@ use crate::{
 /// Both releases that are promised: the newest, and the one with long-term support.
 const GRAMMARS: &[&str] = &["stmt_block.bnf", "stmt_block_v25.4.bnf"];
 
-/// What the checker warns of and is meant, and where: rows that are hot on PostgreSQL are queued for there only, and the
-/// planner unlocks a table before it moves it, which its own tests hold it and its page to.
+/// What the checker warns of and is meant, and where: rows that are hot on PostgreSQL are queued for there only; the
+/// planner unlocks a table before it moves it, which its own tests hold it and its page to; and the doctor's question on
+/// nodes, which has no other source, is put together so that it stands whole only where tests record it.
 const WARNINGS: &[(&str, &[&str])] = &[
     (
         "pg_advisory_",
@@ -32,6 +33,7 @@ const WARNINGS: &[(&str, &[&str])] = &[
         ],
     ),
     ("SET LOCALITY needs", &[RECORDED, "docs.placement.md"]),
+    ("crdb_internal is refused by default", &[RECORDED]),
 ];
 
 /// Where tests write statements down, below `target/`.
@@ -197,6 +199,8 @@ mod tests {
         let said = "a.sql:3: syntax error near 'LOCALTY'\n\
             target/statements/recorded/1.sql:1: warning: SET LOCALITY needs `SET (schema_locked = false)` first\n\
             b.sql:1: warning: SET LOCALITY needs `SET (schema_locked = false)` first\n\
+            target/statements/recorded/2.sql:2: warning: crdb_internal is refused by default since v26.1\n\
+            c.sql:2: warning: crdb_internal is refused by default since v26.1\n\
             crates.platform-db.src.write.attempt.rs.sql:2: warning: pg_advisory_lock does nothing\n\
             crates.hub.src.load.rs.sql:2: warning: pg_advisory_lock does nothing\n\
             1 of 5 statements failed\n";
@@ -204,7 +208,10 @@ mod tests {
             .iter()
             .map(|line| line.split(':').next().unwrap_or_default())
             .collect();
-        assert_eq!(named, ["a.sql", "b.sql", "crates.hub.src.load.rs.sql"]);
+        assert_eq!(
+            named,
+            ["a.sql", "b.sql", "c.sql", "crates.hub.src.load.rs.sql"]
+        );
     }
 
     /// The checker is the judge of a clause that is mistyped; where it is not here, nothing is shown.

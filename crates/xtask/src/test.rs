@@ -37,7 +37,11 @@ pub(crate) fn test() -> Result<()> {
         steps.run("Postman drift", || postman::check(&run::binary()));
         steps.run("Postman collection", postman::run);
     }
-    steps.run("tests", tests);
+    let recorded = crdb::recorded()?;
+    steps.run("tests", || tests(&recorded));
+    steps.run("CockroachDB grammar of what tests recorded", || {
+        crdb::check_recorded(&recorded)
+    });
     steps.end(started)
 }
 
@@ -117,16 +121,15 @@ fn deny() -> Result<()> {
     run::run(run::cargo().args(["deny", "check", "bans", "licenses", "sources"]))
 }
 
-/// All tests of the workspace on one PostgreSQL server, which ends with them.
-fn tests() -> Result<()> {
+/// All tests of the workspace on one PostgreSQL server, which ends with them; statements are written to `recorded`.
+fn tests(recorded: &Path) -> Result<()> {
     let bin = postgres::find_or_install()?;
     let server = postgres::start(&bin)?;
     eprintln!("PostgreSQL of {} at {}", bin.display(), server.url);
-    let recorded = crdb::recorded()?;
     let suite = Suite {
         url: &server.url,
         bin: &bin,
-        recorded: Some(&recorded),
+        recorded: Some(recorded),
     };
     suite.make_templates()?;
     let profile = if env::var_os("CI").is_some() {
@@ -134,8 +137,7 @@ fn tests() -> Result<()> {
     } else {
         "default"
     };
-    suite.run_all(profile, &["--workspace"])?;
-    crdb::check_recorded(&recorded)
+    suite.run_all(profile, &["--workspace"])
 }
 
 /// All tests of the workspace on the server of this URL.
