@@ -1,6 +1,9 @@
 //! Whole systems behind the HTTP contract, without a socket: requests go through the router.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -16,6 +19,7 @@ use platform_http::{HttpConfig, JwksSource, Quota, ServiceParts, System, Verifie
 use prometheus_client::registry::Registry;
 use rand::Rng as _;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::call::{eventually, tag};
@@ -30,6 +34,8 @@ static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&[7; 
 #[derive(Debug, Clone)]
 pub struct TestApp {
     router: Router,
+    /// Where the keys of its tokens stand.
+    _keys: Arc<TempDir>,
 }
 
 /// One request in the making.
@@ -82,8 +88,6 @@ impl TestApp {
         let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
         let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": x});
         std::fs::write(&path, json!({"keys": [key]}).to_string()).expect("a file");
-        // The keys are read once and kept; their folder lives as long as the process' tests.
-        let _ = folder.keep();
         // The limiter has tests of its own; here it would only tell how fast the machine is.
         config.quota = Quota::new(1_000_000, 1).expect("a quota");
         let verifier = Verifier::new(JwksSource::File(path), ISSUER, "meridian", Clock::System);
@@ -95,6 +99,7 @@ impl TestApp {
         };
         Self {
             router: platform_http::service(config, parts).router(),
+            _keys: Arc::new(folder),
         }
     }
 

@@ -1,8 +1,9 @@
 //! CockroachDB: databases that tests use one after another.
 //!
 //! There is no template to clone, and to migrate a database with its localities takes minutes. So each set of schemas has a
-//! few databases, its slots: made when first needed, emptied between tests, used again by later runs. A row in the
-//! server's own database says who has a slot: a lease, renewed while the test runs, that lapses when its process dies.
+//! few databases, its slots: made when first needed, the first by migrating and the others from a backup of that, emptied
+//! between tests, used again by later runs. A row in the server's own database says who has a slot: a lease, renewed while
+//! the test runs, that lapses when its process dies.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -176,8 +177,7 @@ impl Lease {
         systems: &str,
     ) -> (Self, bool, String) {
         let holder = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let most = i64::try_from(threads + SPARE).expect("a small number");
+        let most = slots();
         let mut taken = None;
         within(WAIT_MAX, "a database is free", async || {
             let listed = client.query(LIST, &[&template]).await;
@@ -268,14 +268,14 @@ impl Lease {
 
     async fn make(&self, client: &Connection, systems: &[&'static Migrations]) {
         let name = self.name();
-        eprintln!("making the database {name}, which takes minutes where it has regions");
-        for sql in [
-            format!("DROP DATABASE IF EXISTS {name} CASCADE"),
-            format!("CREATE DATABASE {name}"),
-        ] {
-            let done = client.batch_execute(&sql).await;
-            done.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let drop = format!("DROP DATABASE IF EXISTS {name} CASCADE");
+        must(client, &drop).await;
+        let is_copy = self.copy(client, &drop).await;
+        if !is_copy {
+            eprintln!("making the database {name}, which takes minutes where it has regions");
+            must(client, &format!("CREATE DATABASE {name}")).await;
         }
+        // A copy lacks the rights of the services' role, and what is said of a database rather than of its tables.
         platform_db::migrate(
             &at(&self.server, &name),
             systems,
@@ -288,8 +288,26 @@ impl Lease {
         // What tests delete is kept for hours otherwise, and read over by every scan. It is no harm where it is refused.
         let forget = format!("ALTER DATABASE {name} CONFIGURE ZONE USING gc.ttlseconds = 600");
         client.batch_execute(&forget).await.ok();
-        Seeds::keep(&connected(&self.address()).await).await;
+        if !is_copy {
+            Seeds::keep(&connected(&self.address()).await).await;
+            if let Err(error) = client.batch_execute(&backup(&name)).await {
+                eprintln!("the other databases are made by migrating too: {error:?}");
+            }
+        }
         self.run(client, MADE).await;
+    }
+
+    /// Makes the database from the backup of another slot, if there is one.
+    async fn copy(&self, client: &Connection, drop: &str) -> bool {
+        let name = self.name();
+        for source in (0..slots()).map(|slot| self::name(&self.template, slot)) {
+            if client.batch_execute(&restore(&source, &name)).await.is_ok() {
+                eprintln!("made the database {name} from the backup of {source}");
+                return true;
+            }
+        }
+        must(client, drop).await; // what a restore left that failed half-way
+        false
     }
 
     /// As `meridian migrate` does, where the cluster has the regions of tests.
@@ -318,6 +336,28 @@ fn name(template: &str, slot: i64) -> String {
     format!("{template}_{slot}")
 }
 
+/// How many slots a template has at most.
+fn slots() -> i64 {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    i64::try_from(threads + SPARE).expect("a small number")
+}
+
+/// To the store of files that a cluster has of its own.
+fn backup(database: &str) -> String {
+    format!("BACKUP DATABASE {database} INTO 'userfile:///{database}'")
+}
+
+fn restore(source: &str, database: &str) -> String {
+    format!(
+        "RESTORE DATABASE {source} FROM LATEST IN 'userfile:///{source}' WITH new_db_name = '{database}'"
+    )
+}
+
+async fn must(client: &Connection, sql: &str) {
+    let done = client.batch_execute(sql).await;
+    done.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
 async fn drop_outdated(client: &Connection, systems: &str, template: &str) {
     let outdated = rows(client, OUTDATED, &[&systems, &template]).await;
     for row in outdated {
@@ -333,7 +373,17 @@ async fn drop_outdated(client: &Connection, systems: &str, template: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TestDb;
+    use crate::{TestDb, db::record};
+
+    /// What only CockroachDB understands, for the check against its grammar.
+    #[test]
+    fn backups_are_written_down_for_the_grammar() {
+        let (backup, restore) = (backup("test_1_0"), restore("test_1_0", "test_1_1"));
+        record(&backup);
+        record(&restore);
+        let place = |sql: &str| sql.split('\'').nth(1).map(str::to_owned);
+        assert_eq!(place(&backup), place(&restore));
+    }
 
     /// The rows are the same on both engines; the databases behind them are not made here.
     #[tokio::test]
