@@ -1,6 +1,6 @@
 //! The routes beside the API.
 
-use crate::harness::{GOOD, World, request};
+use crate::harness::{GOOD, World, request, token};
 
 #[tokio::test]
 async fn health_and_readiness_are_told_apart() {
@@ -47,10 +47,17 @@ async fn draining_is_said_and_new_requests_go_elsewhere() {
 #[tokio::test]
 async fn metrics_count_by_operation() {
     let world = World::new();
-    world.get("/v1/things/ber").await;
-    world.get("/v1/things/nyc").await;
-    world.get("/v1/things?x=1").await;
-    world.post(GOOD).await;
+    // One token: those of two moments differ.
+    let bearer = format!("Bearer {}", token(|_| {}));
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("idempotency-key", "key-00001"),
+    ];
+    for path in ["/v1/things/ber", "/v1/things/nyc", "/v1/things?x=1"] {
+        world.send(request("GET", path, &headers, "")).await;
+    }
+    let post = request("POST", "/v1/things", &headers, GOOD);
+    world.send(post).await;
     let answer = world.get("/metrics").await;
     assert!(
         answer
