@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Mutex, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -305,8 +306,7 @@ impl TestDb {
     }
 
     async fn owner(&self) -> Object {
-        let client = self.owner.get().await;
-        client.unwrap_or_else(|error| panic!("{error:?}"))
+        patiently(async || self.owner.get().await).await
     }
 
     /// Takes a CHECK of this test's database away.
@@ -404,7 +404,7 @@ impl TestDb {
     /// The SQLSTATE.
     pub async fn try_as_app(&self, sql: &str) -> Result<(), String> {
         let pool = pool(&self.app_url);
-        let client = pool.get().await.unwrap_or_else(|error| panic!("{error:?}"));
+        let client = patiently(async || pool.get().await).await;
         let ended = client.batch_execute(sql).await;
         ended.map_err(|error| {
             error
@@ -607,8 +607,23 @@ pub(crate) fn pool(url: &str) -> Pool {
 
 /// A connection that is no pool's.
 pub(crate) async fn connected(url: &DatabaseUrl) -> Connection {
-    let connection = platform_db::connect(&url.expose(), "test").await;
-    connection.unwrap_or_else(|error| panic!("{error:?}"))
+    let url = url.expose();
+    patiently(async || platform_db::connect(&url, "test").await).await
+}
+
+/// A fixture waits for a server that is slow to take a connection, longer than services do.
+pub(crate) async fn patiently<C, E: fmt::Debug>(
+    mut connect: impl AsyncFnMut() -> Result<C, E>,
+) -> C {
+    const TRIES: usize = 10;
+    let mut tries = 1;
+    loop {
+        match connect().await {
+            Ok(connection) => return connection,
+            Err(error) if tries == TRIES => panic!("{error:?}"),
+            Err(_) => tries += 1,
+        }
+    }
 }
 
 pub(crate) async fn rows(

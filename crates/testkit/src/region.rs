@@ -3,7 +3,10 @@
 
 use platform_db::{Object, Pool};
 
-use crate::{TestDb, db::pool};
+use crate::{
+    TestDb,
+    db::{patiently, pool},
+};
 
 /// Whoever may see a row of a region holds the region's lock for a moment, which a hung region's holder never gives.
 /// The owner of the tables, hence a test itself, sees past it. It is said to be dear, so that plans look at no more rows
@@ -46,10 +49,7 @@ impl TestDb {
     pub async fn hang_region(&self, region: &str) -> HungRegion {
         self.query(GUARD_TABLES).await;
         let connections = pool(self.owner_url());
-        let holder = connections
-            .get()
-            .await
-            .unwrap_or_else(|error| panic!("{error:?}"));
+        let holder = patiently(async || connections.get().await).await;
         let hung = HungRegion {
             region: region.to_owned(),
             holder,

@@ -4,7 +4,7 @@ use platform_db::{DatabaseUrl, Migrations, Pool};
 use rand::Rng as _;
 use tokio_postgres::error::SqlState;
 
-use crate::db::{APP_PASSWORD, at, pool};
+use crate::db::{APP_PASSWORD, at, patiently, pool};
 
 /// Clones the template, making it if nobody has.
 pub(crate) async fn clone(
@@ -16,10 +16,7 @@ pub(crate) async fn clone(
     make(&maintenance, server, template, systems).await;
     let name = format!("test_{:016x}", rand::rng().random::<u64>());
     let clone = format!("CREATE DATABASE {name} TEMPLATE {template}");
-    let client = maintenance
-        .get()
-        .await
-        .unwrap_or_else(|error| panic!("{error:?}"));
+    let client = patiently(async || maintenance.get().await).await;
     run_patiently(&client, &clone).await;
     name
 }
@@ -31,10 +28,7 @@ async fn make(
     template: &str,
     systems: &[&'static Migrations],
 ) {
-    let client = maintenance
-        .get()
-        .await
-        .unwrap_or_else(|error| panic!("{error:?}"));
+    let client = patiently(async || maintenance.get().await).await;
     // One lock for all templates: roles are shared by the whole server.
     client
         .batch_execute("SELECT pg_advisory_lock(1)")
