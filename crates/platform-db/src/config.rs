@@ -11,6 +11,8 @@ pub struct DbConfig {
     pub url: String,
     /// The region of this process.
     pub region: RegionTag,
+    /// What the nodes of a cluster may call it: a node that says another name is another region's.
+    pub region_names: Vec<String>,
     /// Every region there is.
     pub regions: Vec<RegionTag>,
     /// The region that keeps key, audit and event rows of writes to what belongs to no office.
@@ -28,6 +30,7 @@ impl fmt::Debug for DbConfig {
         f.debug_struct("DbConfig")
             .field("url", &"…")
             .field("region", &self.region)
+            .field("region_names", &self.region_names)
             .field("regions", &self.regions)
             .field("primary", &self.primary)
             .field("pools", &self.pools)

@@ -52,7 +52,8 @@ pub struct Connections {
 #[derive(Debug, Clone)]
 struct Settings {
     purpose: Purpose,
-    region: RegionTag,
+    /// What a node of our own region may call it.
+    region_names: Arc<[String]>,
     engine: Arc<OnceLock<Engine>>,
 }
 
@@ -104,11 +105,12 @@ impl Pools {
     pub(crate) fn new(config: &DbConfig) -> Result<Self, DbError> {
         let hosts = Arc::new(Hosts::new(&config.url, &config.application_name)?);
         let engine = Arc::new(OnceLock::new());
+        let region_names: Arc<[String]> = config.region_names.clone().into();
         let connections = |purpose| Connections {
             hosts: Arc::clone(&hosts),
             session: Some(Settings {
                 purpose,
-                region: config.region.clone(),
+                region_names: Arc::clone(&region_names),
                 engine: Arc::clone(&engine),
             }),
         };
@@ -263,7 +265,7 @@ impl Settings {
         if engine == Engine::Cockroach {
             let (told, region) = join(told, connection.simple_query(GATEWAY_REGION)).await;
             told?;
-            connection.is_away = is_elsewhere(region.ok(), &self.region);
+            connection.is_away = is_elsewhere(region.ok(), &self.region_names);
         } else {
             told.await?;
         }
@@ -272,10 +274,11 @@ impl Settings {
 }
 
 /// Whether a node says that it is in another region. One that does not say is not known to be.
-fn is_elsewhere(answer: Option<Vec<SimpleQueryMessage>>, own: &RegionTag) -> bool {
+fn is_elsewhere(answer: Option<Vec<SimpleQueryMessage>>, own: &[String]) -> bool {
     answer.into_iter().flatten().any(|message| {
         if let SimpleQueryMessage::Row(row) = message {
-            row.get(0).is_some_and(|found| found != own.as_str())
+            row.get(0)
+                .is_some_and(|found| own.iter().all(|name| name != found))
         } else {
             false
         }
@@ -347,6 +350,7 @@ mod tests {
         DbConfig {
             url: url.into(),
             region: eu1.clone(),
+            region_names: vec!["eu1".into()],
             regions: vec![eu1.clone()],
             primary: eu1,
             pools: PoolSizes::default(),

@@ -231,7 +231,7 @@ impl TestDb {
     }
 
     /// The database of a region through a proxy that speaks CockroachDB; a new handle each time. Clocks may differ by a
-    /// quarter of a second.
+    /// quarter of a second. The cluster may call the region by its tag, or by that with `cloud-` before it.
     #[must_use]
     pub fn db_speaking(&self, proxy: &CockroachProxy, region: &str) -> Db {
         let config = DbConfig {
@@ -256,6 +256,7 @@ impl TestDb {
         DbConfig {
             url: url.into(),
             region: tag(region),
+            region_names: vec![region.to_owned(), format!("cloud-{region}")],
             regions: REGIONS.map(tag).to_vec(),
             primary: tag(REGIONS[0]),
             pools: PoolSizes {

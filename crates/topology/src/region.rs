@@ -27,6 +27,17 @@ pub struct Region {
 }
 
 impl Region {
+    /// What a database cluster may call it, the likeliest first: an operator names a node's region by our tag, or by the
+    /// provider's name of it, with or without the provider.
+    #[must_use]
+    pub fn cluster_names(&self) -> Vec<String> {
+        vec![
+            self.tag.as_str().to_owned(),
+            self.cloud_region.clone(),
+            format!("{}-{}", self.cloud, self.cloud_region),
+        ]
+    }
+
     /// Reads the file named `<tag>.yaml`.
     pub(crate) fn read(file: &str, text: &str, report: &mut Report<'_>) -> Option<Self> {
         let mapping = mapping_of(report, text)?;

@@ -96,19 +96,14 @@ pub async fn migrate(
     Ok(report)
 }
 
-/// The regions of the topology, with the names that a cluster may have for them: an operator calls a node's region by
-/// our tag, or by the provider's name of it, with or without the provider.
+/// The regions of the topology, with the names that a cluster may have for them.
 #[must_use]
 pub fn sites(topology: &Topology) -> Vec<Site> {
     let regions = topology.regions().iter();
     regions
         .map(|region| Site {
             tag: region.tag.clone(),
-            names: vec![
-                region.tag.as_str().to_owned(),
-                region.cloud_region.clone(),
-                format!("{}-{}", region.cloud, region.cloud_region),
-            ],
+            names: region.cluster_names(),
         })
         .collect()
 }
@@ -150,6 +145,7 @@ pub(crate) fn open(url: &str, topology: &Topology) -> Result<Db, platform_db::Db
     let config = DbConfig {
         url: url.to_owned(),
         region: primary.clone(),
+        region_names: topology.primary().cluster_names(),
         regions: topology.tags(),
         primary,
         pools: PoolSizes {

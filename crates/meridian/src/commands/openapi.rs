@@ -27,6 +27,7 @@ async fn document() -> Result<serde_json::Value, Failure> {
     let config = DbConfig {
         url: NOWHERE.into(),
         region: region.clone(),
+        region_names: topology.primary().cluster_names(),
         regions: topology.tags(),
         primary: region.clone(),
         pools: PoolSizes::default(),

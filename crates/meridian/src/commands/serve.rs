@@ -14,7 +14,7 @@ use platform_http::{HttpConfig, ServiceParts, System, Verifier};
 use platform_runtime::{Shutdown, Tasks, telemetry};
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, runtime::Builder, sync::watch};
-use topology::Topology;
+use topology::{Region, Topology};
 use world::{issuer::AUDIENCE, setup};
 
 use super::choose_tls;
@@ -212,6 +212,10 @@ fn open(args: &ServeArgs, topology: &Topology, registry: &mut Registry) -> Resul
     let config = DbConfig {
         url: url.expose().clone(),
         region: args.region.clone(),
+        region_names: topology
+            .region(&args.region)
+            .map(Region::cluster_names)
+            .unwrap_or_default(),
         regions: topology.tags(),
         primary: topology.primary().tag.clone(),
         pools,

@@ -35,6 +35,7 @@ pub(super) async fn end(exam: &Exam) -> Result<Finding, DbError> {
     let config = DbConfig {
         url: patient.url.clone(),
         region: patient.region.clone(),
+        region_names: exam.names_of(&patient.region),
         regions: patient.regions.clone(),
         primary: patient.regions.first().unwrap_or(&patient.region).clone(),
         pools: PoolSizes {

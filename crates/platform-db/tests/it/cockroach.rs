@@ -508,3 +508,23 @@ async fn a_token_shows_what_it_names_and_no_token_what_the_bound_says() {
             .any(|text| text.contains("with_max_staleness"))
     );
 }
+
+/// An operator may call the cluster's regions as the provider does: our own is known by each of its names.
+#[tokio::test]
+async fn a_node_of_our_region_is_known_by_any_name_of_it() {
+    let Some(speaking) = Speaking::new().await else {
+        return;
+    };
+    for (called, is_away) in [
+        ("eu1", false),
+        ("cloud-eu1", false),
+        ("us1", true),
+        ("cloud-us1", true),
+    ] {
+        let node = CockroachProxy::before(&speaking.test, called).await;
+        let db = speaking.test.db_speaking(&node, "eu1");
+        let seen = row(&db, spec(None, None)).await.unwrap();
+        let crossed = seen.call.facts().cross_region > 0;
+        assert_eq!(crossed, is_away, "the node says {called}");
+    }
+}
