@@ -42,9 +42,16 @@ impl Attempt<'_> {
         notes: &Notes,
         reply: Reply,
     ) -> End<E> {
+        let deadline = self.intent.call.deadline().into();
         for (wanted, statement) in [(!notes.entries.is_empty(), PUT), (true, RECORD)] {
-            if wanted && let Err(error) = session.warm(statement).await {
-                return self.rolled_back(session, error).await;
+            if !wanted {
+                continue;
+            }
+            match timeout_at(deadline, session.warm(statement)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return self.rolled_back(session, error).await,
+                // Who does not answer will not answer ROLLBACK either.
+                Err(_) => return End::Failed(DbError::Timeout),
             }
         }
         #[cfg(feature = "testing")]

@@ -1,7 +1,7 @@
 //! Failures as a distributed database sends them over the wire: each row of the table of SQLSTATEs, once where a write is
 //! under way and once where it is at COMMIT.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use kernel::{Common, OpError, ReadWant, RegionTag, Reply, SystemError};
@@ -474,4 +474,23 @@ async fn notices_are_harmless() {
         Notice("No license installed. The maximum number of concurrently open transactions is 5.");
     let rule = Rule::new(When::Any, notice).always();
     wired.write((rule, Ends::Well, None)).await;
+}
+
+/// What a connection has not prepared yet is prepared before the last batch: on a node that hangs just then, a write
+/// ends with its deadline all the same.
+#[tokio::test]
+async fn hard_case_08_a_node_that_hangs_before_the_last_batch_is_waited_for_until_the_deadline() {
+    let test = test_db().await;
+    let proxy = WireProxy::before(&test).await;
+    let db = test.db_through(proxy.port());
+    let prepared = When::Prepare("WITH audited AS");
+    proxy.arm(Rule::new(prepared, Silence(Nothing)).always());
+    let call = call_with_budget("eu1", Duration::from_secs(2));
+    let started = Instant::now();
+    let ended = create(&db, intent(&call, "create_thing", "key-00001"), "lamp").await;
+    let late = matches!(ended, Err(OpError::System(SystemError::DeadlineExceeded)));
+    assert!(late, "{ended:?}");
+    assert!(started.elapsed() < Duration::from_secs(4));
+    assert_eq!(proxy.hits(), 1);
+    assert_eq!(test.count("SELECT count(*) FROM things.things").await, 0);
 }
