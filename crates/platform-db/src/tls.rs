@@ -188,6 +188,11 @@ fn reason_of(error: &rustls::Error) -> String {
     if let rustls::Error::InvalidCertificate(why) = error {
         return format!("its certificate {}", distrust(why));
     }
+    if let rustls::Error::InvalidCertRevocationList(why) = error {
+        return format!(
+            "its certificate is from an authority of which sslcrl has no list that fits ({why:?})"
+        );
+    }
     if let rustls::Error::AlertReceived(alert) = error {
         return format!("it does not take our TLS or our certificate: {alert:?}");
     }
@@ -210,6 +215,8 @@ fn distrust(why: &CertificateError) -> String {
         "is not valid yet"
     } else if matches!(why, Why::Revoked) {
         "was revoked"
+    } else if matches!(why, Why::UnknownRevocationStatus) {
+        "is from an authority of which sslcrl has no list that fits"
     } else {
         return format!("cannot be trusted: {why:?}");
     };

@@ -154,10 +154,15 @@ struct State {
 impl WireProxy {
     /// A proxy in front of the database's server, on a free port of its own, without a rule.
     pub async fn before(db: &TestDb) -> Self {
-        Self::speaking(db, None).await
+        Self::before_url(db.app_url()).await
     }
 
-    async fn speaking(db: &TestDb, dialect: Option<Dialect>) -> Self {
+    /// The same in front of the server that a URL names. Clients speak without TLS; where the URL wants it, the proxy does.
+    pub async fn before_url(url: &str) -> Self {
+        Self::speaking(url, None).await
+    }
+
+    async fn speaking(url: &str, dialect: Option<Dialect>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port can be had");
@@ -168,7 +173,7 @@ impl WireProxy {
             struck: Notify::new(),
         });
         let (alive, gone) = watch::channel(());
-        let to = DatabaseUrl::parse(db.app_url()).expect("our own URL");
+        let to = DatabaseUrl::parse(url).expect("our own URL");
         spawn(accept(listener, to, Arc::clone(&rules), gone));
         Self {
             port: own,
@@ -249,7 +254,7 @@ impl CockroachProxy {
         );
         let dialect = Dialect::over(db, region).await;
         Self {
-            wire: WireProxy::speaking(db, Some(dialect)).await,
+            wire: WireProxy::speaking(db.app_url(), Some(dialect)).await,
         }
     }
 
