@@ -1,11 +1,12 @@
 //! One connection to one host, and why it could not be had.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fmt,
     ops::{Deref, DerefMut},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,10 +26,11 @@ use crate::{DbError, tls};
 /// A connection is replaced when it is about this old, so that load finds restarted nodes again
 /// (CockroachDB: connection pooling, 5–30 min).
 const LIFETIME: Duration = Duration::from_secs(300);
-/// One to another than the first host is replaced sooner, so that the way home is found soon after a failure.
-const LIFETIME_AWAY: Duration = Duration::from_secs(120);
 /// Each draws its own when it is made, so that those made together are not replaced together.
 const JITTER_PERCENT: std::ops::RangeInclusive<u32> = 90..=110;
+/// One to another host than those that come first is replaced when one of these has been back for this long: not at once,
+/// since what comes back may go again, and not all together.
+const PATIENCE_MS: std::ops::RangeInclusive<u64> = 1_000..=10_000;
 
 /// A connection to the database. It is closed when it is dropped.
 #[derive(Debug)]
@@ -40,11 +42,20 @@ pub struct Connection {
     pub(crate) is_away: bool,
     since: Instant,
     lifetime: Duration,
+    /// Of the hosts that come before its own, and how long it waits when one of them is back.
+    returns: Arc<Returns>,
+    host: usize,
+    patience: Duration,
 }
 
 impl Connection {
-    pub(crate) fn new(client: ClientWrapper, host: usize, schema_changes: &Arc<AtomicU64>) -> Self {
-        let lifetime = if host == 0 { LIFETIME } else { LIFETIME_AWAY };
+    pub(crate) fn new(
+        client: ClientWrapper,
+        host: usize,
+        schema_changes: &Arc<AtomicU64>,
+        returns: &Arc<Returns>,
+    ) -> Self {
+        let mut random = rand::rng();
         Self {
             client,
             schema_changes: (
@@ -53,13 +64,22 @@ impl Connection {
             ),
             is_away: host > 0,
             since: Instant::now(),
-            lifetime: lifetime * rand::rng().random_range(JITTER_PERCENT) / 100,
+            lifetime: LIFETIME * random.random_range(JITTER_PERCENT) / 100,
+            returns: Arc::clone(returns),
+            host,
+            patience: Duration::from_millis(random.random_range(PATIENCE_MS)),
         }
     }
 
-    /// It is open, and not too old.
+    /// It is open, and there is no reason to replace it.
     pub(crate) fn is_usable(&self) -> bool {
-        !self.client.is_closed() && self.since.elapsed() < self.lifetime
+        !self.client.is_closed() && !self.is_due()
+    }
+
+    /// It is old, or a host that comes before its own has been back for a while: whoever can makes another one.
+    pub(crate) fn is_due(&self) -> bool {
+        self.since.elapsed() >= self.lifetime
+            || self.returns.any(self.host, self.since, self.patience)
     }
 
     /// The schema changed under a prepared statement (0A000): what was prepared on any connection is not to be trusted.
@@ -87,6 +107,31 @@ impl Deref for Connection {
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut ClientWrapper {
         &mut self.client
+    }
+}
+
+/// When hosts came back that had been lost.
+#[derive(Debug, Default)]
+pub(crate) struct Returns(Mutex<BTreeMap<usize, Instant>>);
+
+impl Returns {
+    pub(crate) fn came_back(&self, host: usize) {
+        self.all().insert(host, Instant::now());
+    }
+
+    pub(crate) fn went(&self, host: usize) {
+        self.all().remove(&host);
+    }
+
+    /// Whether a host before this one is back, and somebody has known better for so long since then: the host may have
+    /// come back while the connection was made.
+    fn any(&self, before: usize, since: Instant, patience: Duration) -> bool {
+        let is_home = |at: &Instant| since.max(*at).elapsed() >= patience;
+        before > 0 && self.all().range(..before).any(|(_, at)| is_home(at))
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<usize, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,16 +211,20 @@ impl NoConnection {
         }
     }
 
-    /// Who we are, or what we want, is refused: it would be by every other host, and again by this one.
+    /// Our password, or what we want, is refused: it would be by every other host, and again by this one.
     pub(crate) fn is_final(&self) -> bool {
         match &self.failure {
             Failure::Silent | Failure::NoAddress => false,
             Failure::Said(error) => {
-                self.code()
-                    .is_some_and(|code| code.starts_with("28") || code == "3D000")
-                    || is_about_us(error)
+                matches!(self.code(), Some("28P01" | "3D000")) || is_about_us(error)
             }
         }
+    }
+
+    /// Who we are is refused. A node of CockroachDB says 28000 also when it could not read who there is, so the other
+    /// hosts are asked; only when nobody has anything else to say is it us.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.is_final() || self.code().is_some_and(|code| code.starts_with("28"))
     }
 
     /// It has too many connections.
@@ -253,9 +302,10 @@ impl Error for Nobody {}
 
 /// What several failures come to.
 pub(crate) fn no_connection(failed: Vec<NoConnection>) -> DbError {
-    let is_final = failed.last().is_some_and(NoConnection::is_final);
+    let is_about_us = failed.last().is_some_and(NoConnection::is_final)
+        || !failed.is_empty() && failed.iter().all(NoConnection::is_refusal);
     let source = Arc::new(Nobody(failed));
-    if is_final {
+    if is_about_us {
         DbError::Denied { source }
     } else {
         DbError::Connect { source }

@@ -5,11 +5,17 @@
 //! while another answers is left: what is under way there ends as on a lost connection, and runs again, or is asked for by
 //! its key, elsewhere. The only host that answers is never left, however slow it is; nor is one left for a slow statement.
 
+mod read;
+mod watch;
+
 use std::{
     collections::BTreeMap,
     net::IpAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,30 +30,22 @@ use tokio::{
 };
 use tokio_postgres::{
     Config, NoTls,
-    config::{Host as Name, LoadBalanceHosts, SslMode},
+    config::{LoadBalanceHosts, SslMode},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use self::read::{hosts, without_hosts};
 use crate::{
     DatabaseUrl, DbError,
-    connection::{Connection, Failure, NoConnection, Notices, drive, no_connection},
+    connection::{Connection, Failure, NoConnection, Notices, Returns, drive, no_connection},
 };
 
 /// TCP, TLS and authentication of one address. A node that hangs still accepts, by its kernel.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// How often an address in use is asked whether it lives.
-const ASK_EVERY: Duration = Duration::from_secs(1);
-/// One that does not answer an empty query for this long is silent.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// So many connections are made at once: after a loss they come back in rows, not in a herd.
 const CONNECTING_MAX: usize = 8;
 /// Before the next host is tried when one has too many connections (53300).
 const BACK_OFF_MS: std::ops::Range<u64> = 50..200;
-/// Sent but unacknowledged bytes for this long mean that the peer is gone; the kernel would wait for minutes.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_RETRIES: u32 = 3;
 
 /// The hosts that a URL names, and what is known of each.
 pub(crate) struct Hosts {
@@ -61,8 +59,11 @@ pub(crate) struct Hosts {
     connecting: Semaphore,
     /// How often the schema was found changed.
     schema_changes: Arc<AtomicU64>,
+    returns: Arc<Returns>,
     places: Mutex<BTreeMap<Place, State>>,
     notices: Notices,
+    /// Some name has several addresses.
+    has_addresses: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -129,8 +130,10 @@ impl Hosts {
             connect_within: asked.map_or(CONNECT_WITHIN, |asked| asked.min(CONNECT_WITHIN)),
             connecting: Semaphore::new(CONNECTING_MAX),
             schema_changes: Arc::default(),
+            returns: Arc::default(),
             places: Mutex::default(),
             notices: Notices::default(),
+            has_addresses: AtomicBool::new(false),
         })
     }
 
@@ -170,9 +173,9 @@ impl Hosts {
         self.notices.kept()
     }
 
-    /// Whether there is more than one host.
+    /// Whether there is more than one place to go to.
     pub(crate) fn are_several(&self) -> bool {
-        self.hosts.len() > 1
+        self.hosts.len() > 1 || self.has_addresses.load(Ordering::Relaxed)
     }
 
     /// A connection to the first host that gives one; to one that failed before only when no other does.
@@ -217,12 +220,15 @@ impl Hosts {
                 Ok(opened) => return Some(self.keep(place, opened)),
                 Err(error) => {
                     let (is_final, is_full) = (error.is_final(), error.is_full());
+                    let is_refusal = error.is_refusal();
                     tracing::debug!(%error, "database.not_connected");
                     failed.push(error);
                     if is_final {
                         return None;
                     }
-                    self.is_down_now(place);
+                    if !is_refusal {
+                        self.is_down_now(place);
+                    }
                     if is_full {
                         let pause_ms = rand::rng().random_range(BACK_OFF_MS);
                         sleep(Duration::from_millis(pause_ms)).await;
@@ -238,13 +244,12 @@ impl Hosts {
         self.is_another_there(None).await
     }
 
-    async fn is_another_there(&self, but: Option<usize>) -> bool {
-        let others = (0..self.hosts.len()).filter(|host| Some(*host) != but);
-        let asking: Vec<BoxFuture<'_, Result<(), ()>>> = others
+    async fn is_another_there(&self, but: Option<Place>) -> bool {
+        let asking: Vec<BoxFuture<'_, Result<(), ()>>> = (0..self.hosts.len())
             .map(|host| {
                 async move {
                     for place in self.places_of(host).await.map_err(drop)? {
-                        if self.open(place).await.is_ok() {
+                        if Some(place) != but && self.open(place).await.is_ok() {
                             return Ok(());
                         }
                     }
@@ -253,7 +258,7 @@ impl Hosts {
                 .boxed()
             })
             .collect();
-        !asking.is_empty() && select_ok(asking).await.is_ok()
+        select_ok(asking).await.is_ok()
     }
 
     /// The addresses of a host, in any order: what is behind one name shares the load.
@@ -264,7 +269,8 @@ impl Hosts {
                 let found = timeout(self.connect_within, lookup_host((&*here.name, here.port)));
                 let addresses = match found.await {
                     Ok(Ok(found)) => found.map(|found| found.ip()).collect(),
-                    Ok(Err(_)) | Err(_) => Vec::new(),
+                    // Names often fail together with what they stand for.
+                    Ok(Err(_)) | Err(_) => self.known_of(host),
                 };
                 return self.places_at(host, addresses);
             }
@@ -272,6 +278,13 @@ impl Hosts {
             At::Socket(_) => None,
         };
         Ok(vec![Place { host, address }])
+    }
+
+    /// The addresses of a host that were tried before.
+    fn known_of(&self, host: usize) -> Vec<IpAddr> {
+        let places = self.places();
+        let here = places.keys().filter(|place| place.host == host);
+        here.filter_map(|place| place.address).collect()
     }
 
     fn places_at(
@@ -284,6 +297,9 @@ impl Hosts {
                 host: self.hosts[host].told(),
                 failure: Failure::NoAddress,
             });
+        }
+        if addresses.len() > 1 {
+            self.has_addresses.store(true, Ordering::Relaxed);
         }
         addresses.shuffle(&mut rand::rng());
         let places = addresses.into_iter().map(|address| Place {
@@ -343,7 +359,7 @@ impl Hosts {
             state.is_used(); // forgets those that have ended
             state.tasks.push(task);
         });
-        Connection::new(client, place.host, &self.schema_changes)
+        Connection::new(client, place.host, &self.schema_changes, &self.returns)
     }
 
     fn is_down(&self, place: Place) -> bool {
@@ -354,6 +370,10 @@ impl Hosts {
         let mut places = self.places();
         let state = places.entry(place).or_default();
         if std::mem::take(&mut state.is_down) {
+            // In no order, none comes before another.
+            if !self.at_random {
+                self.returns.came_back(place.host);
+            }
             tracing::info!(host = self.told(place), "database.host_is_back");
         }
     }
@@ -361,79 +381,10 @@ impl Hosts {
     fn is_down_now(self: &Arc<Self>, place: Place) {
         self.watched(place, |state| {
             if !std::mem::replace(&mut state.is_down, true) {
+                self.returns.went(place.host);
                 tracing::warn!(host = self.told(place), "database.host_is_down");
             }
         });
-    }
-
-    /// Changes what is known of a place, which is watched from now on if there is another to go to.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the task ends by itself, a second after the last of those who would want to know"
-    )]
-    fn watched(self: &Arc<Self>, place: Place, change: impl FnOnce(&mut State)) {
-        let mut places = self.places();
-        let state = places.entry(place).or_default();
-        change(state);
-        if self.are_several() && !std::mem::replace(&mut state.is_watched, true) {
-            tokio::spawn(watch(Arc::downgrade(self), place));
-        }
-    }
-
-    /// Whether nobody needs to know of the place any more; then it is not watched any more.
-    fn is_forgotten(&self, place: Place) -> bool {
-        let mut places = self.places();
-        let state = places.entry(place).or_default();
-        state.is_watched = state.is_used() || state.is_down;
-        !state.is_watched
-    }
-
-    /// Asks a place whether it lives, on the connection of last time or on a new one.
-    async fn ask(self: &Arc<Self>, place: Place, last: Option<Opened>) -> Option<Opened> {
-        if let Some((client, task)) = last {
-            match timeout(ANSWER_WITHIN, client.simple_query("")).await {
-                Ok(Ok(_)) => return Some((client, task)),
-                Ok(Err(_)) => {} // it was closed: a new one shows more
-                Err(_) => {
-                    self.leave(place).await;
-                    return None;
-                }
-            }
-        }
-        match self.open(place).await {
-            Ok(opened) => {
-                self.is_up_now(place);
-                Some(opened)
-            }
-            Err(error) => {
-                if matches!(error.failure, Failure::Silent) {
-                    self.leave(place).await;
-                } else {
-                    self.is_down_now(place);
-                }
-                None
-            }
-        }
-    }
-
-    /// Leaves a place that is silent, if another host answers.
-    async fn leave(self: &Arc<Self>, place: Place) {
-        if !self.is_another_there(Some(place.host)).await {
-            return;
-        }
-        self.is_down_now(place);
-        let tasks = std::mem::take(&mut self.places().entry(place).or_default().tasks);
-        if !tasks.is_empty() {
-            let connections = tasks.len();
-            tracing::warn!(
-                host = self.told(place),
-                connections,
-                "database.host_is_left"
-            );
-        }
-        for task in tasks {
-            task.abort();
-        }
     }
 
     fn told(&self, place: Place) -> String {
@@ -454,19 +405,6 @@ impl Hosts {
 /// A client, and how its connection is ended from outside.
 type Opened = (ClientWrapper, AbortHandle);
 
-/// Asks a place every second, for as long as somebody uses it or wants it back.
-async fn watch(hosts: Weak<Hosts>, place: Place) {
-    let mut last = None;
-    loop {
-        sleep(ASK_EVERY).await;
-        let Some(hosts) = hosts.upgrade() else { return };
-        if hosts.is_forgotten(place) {
-            return;
-        }
-        last = hosts.ask(place, last).await;
-    }
-}
-
 impl Host {
     fn told(&self) -> String {
         match &self.at {
@@ -477,68 +415,4 @@ impl Host {
             At::Name | At::Address(_) => format!("{}:{}", self.name, self.port),
         }
     }
-}
-
-/// Host by host, in the URL's order.
-fn hosts(driver: &Config) -> Result<Vec<Host>, DbError> {
-    let (names, addresses, ports) = (
-        driver.get_hosts(),
-        driver.get_hostaddrs(),
-        driver.get_ports(),
-    );
-    let count = names.len().max(addresses.len());
-    let fits = |given: usize, least: usize| given == count || given <= least;
-    if !(fits(names.len(), 0) && fits(addresses.len(), 0) && fits(ports.len(), 1)) {
-        return Err(DbError::Config(
-            "the URL has another number of hosts than of addresses or ports".into(),
-        ));
-    }
-    let host = |n: usize| {
-        let at = match (names.get(n), addresses.get(n)) {
-            (Some(Name::Unix(path)), None) => At::Socket(path.clone()),
-            (_, Some(address)) => At::Address(*address),
-            (Some(Name::Tcp(name)), None) => name.parse().map_or(At::Name, At::Address),
-            (None, None) => At::Name, // counted above
-        };
-        let name = match (names.get(n), addresses.get(n)) {
-            (Some(Name::Tcp(name)), _) => name.clone(),
-            (_, Some(address)) => address.to_string(),
-            (_, None) => String::new(),
-        };
-        let port = ports.get(n).or_else(|| ports.first()).copied();
-        Host {
-            name,
-            at,
-            port: port.unwrap_or(5432),
-        }
-    };
-    Ok((0..count).map(host).collect())
-}
-
-/// The driver's configuration: what the URL says of all hosts, and what must never be left to the kernel's defaults.
-fn without_hosts(driver: &Config, application_name: &str) -> Config {
-    let mut config = Config::new();
-    if let Some(user) = driver.get_user() {
-        config.user(user);
-    }
-    if let Some(password) = driver.get_password() {
-        config.password(password);
-    }
-    if let Some(database) = driver.get_dbname() {
-        config.dbname(database);
-    }
-    if let Some(options) = driver.get_options() {
-        config.options(options);
-    }
-    config
-        .application_name(application_name)
-        .ssl_negotiation(driver.get_ssl_negotiation())
-        .channel_binding(driver.get_channel_binding())
-        .target_session_attrs(driver.get_target_session_attrs())
-        .tcp_user_timeout(TCP_USER_TIMEOUT)
-        .keepalives(true)
-        .keepalives_idle(KEEPALIVE_IDLE)
-        .keepalives_interval(KEEPALIVE_INTERVAL)
-        .keepalives_retries(KEEPALIVE_RETRIES);
-    config
 }

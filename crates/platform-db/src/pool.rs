@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     ops::Deref,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use deadpool::{
 };
 use futures_util::future::join;
 use kernel::RegionTag;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
 
 pub(crate) use self::lane::{Shared, Ticket};
@@ -31,7 +31,9 @@ use crate::{
 /// What a new connection is asked and told.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(2);
 /// One empty query: a peer that does not answer it is gone.
-const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// Behind a request's deadline, so that who waited until then is told what it waited for.
+const GRACE: Duration = Duration::from_millis(50);
 /// A connection that was handed out this recently is not asked whether it lives: the question is a round trip,
 /// which may cross an ocean, and a transaction that meets a dead connection before COMMIT just runs again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -46,6 +48,8 @@ pub struct Connections {
     hosts: Arc<Hosts>,
     /// What they are for; none is told nothing.
     session: Option<Settings>,
+    /// When one of them did not answer last.
+    silent_at: Mutex<Option<Instant>>,
 }
 
 /// What connections of a process are told.
@@ -63,7 +67,7 @@ pub(crate) struct Pools {
     hosts: Arc<Hosts>,
     transactions: Pool,
     past: Pool,
-    reads: Connections,
+    reads: Arc<Connections>,
     /// Shared connections by the home of what they read.
     lanes: BTreeMap<RegionTag, Lane>,
     /// For asking whether the database is there, behind nobody.
@@ -93,11 +97,7 @@ pub async fn connect(url: &str, application_name: &str) -> Result<Connection, Db
 /// [`DbError::Config`].
 pub fn pool(url: &str, application_name: &str, size: usize) -> Result<Pool, DbError> {
     let hosts = Arc::new(Hosts::new(url, application_name)?);
-    Connections {
-        hosts,
-        session: None,
-    }
-    .pool(size)
+    Connections::new(hosts, None).pool(size)
 }
 
 impl Pools {
@@ -106,13 +106,13 @@ impl Pools {
         let hosts = Arc::new(Hosts::new(&config.url, &config.application_name)?);
         let engine = Arc::new(OnceLock::new());
         let region_names: Arc<[String]> = config.region_names.clone().into();
-        let connections = |purpose| Connections {
-            hosts: Arc::clone(&hosts),
-            session: Some(Settings {
+        let connections = |purpose| {
+            let settings = Settings {
                 purpose,
                 region_names: Arc::clone(&region_names),
                 engine: Arc::clone(&engine),
-            }),
+            };
+            Connections::new(Arc::clone(&hosts), Some(settings))
         };
         let sizes = config.pools;
         let everywhere = RegionTag::global();
@@ -120,7 +120,7 @@ impl Pools {
         Ok(Self {
             transactions: connections(Purpose::Transactions).pool(sizes.transactions)?,
             past: connections(Purpose::PastReads).pool(sizes.past)?,
-            reads: connections(Purpose::SharedReads),
+            reads: Arc::new(connections(Purpose::SharedReads)),
             lanes: homes
                 .map(|home| (home.clone(), Lane::new(sizes.reads)))
                 .collect(),
@@ -173,13 +173,18 @@ impl Pools {
         let lane = self.lanes.get(home);
         let lane = lane.or_else(|| self.lanes.get(&RegionTag::global()));
         let lane = lane.unwrap_or(&self.asking); // every other home is one of those
-        lane.take(turn, deadline, || self.single(deadline)).await
+        lane.take(turn, deadline, || self.read_connection()).await
     }
 
     /// A connection that only asks whether the database is there.
     pub(crate) async fn asking(&self, deadline: Instant) -> Result<Arc<Shared>, DbError> {
-        let made = || self.single(deadline);
+        let made = || self.read_connection();
         self.asking.take(0, deadline, made).await
+    }
+
+    fn read_connection(&self) -> impl Future<Output = Result<Connection, DbError>> + use<> {
+        let reads = Arc::clone(&self.reads);
+        async move { reads.make().await }
     }
 
     /// Gives up a shared connection that broke or fell silent; requests that hold it finish or fail on it.
@@ -226,12 +231,26 @@ impl Drop for Lease {
 }
 
 impl Connections {
+    fn new(hosts: Arc<Hosts>, session: Option<Settings>) -> Self {
+        Self {
+            hosts,
+            session,
+            silent_at: Mutex::default(),
+        }
+    }
+
     fn pool(self, size: usize) -> Result<Pool, DbError> {
         Pool::builder(self)
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| DbError::Config(error.to_string()))
+    }
+
+    fn silent_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.silent_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection that knows what it is for.
@@ -310,34 +329,56 @@ impl managed::Manager for Connections {
         if !connection.is_usable() {
             return Err(RecycleError::message("closed, or too old"));
         }
-        if metrics.last_used() >= FRESH {
-            let asked = connection.simple_query("").await;
-            asked.map_err(DbError::from)?;
+        if metrics.last_used() < FRESH {
+            return Ok(());
         }
-        Ok(())
+        let silent_at = *self.silent_at();
+        let used_at = metrics.recycled.unwrap_or(metrics.created);
+        // Behind one address may be several nodes. Where one of them hangs, so may all that has not been used since:
+        // whoever asked them one by one would wait for each.
+        if silent_at.is_some_and(|silent_at| used_at < silent_at) {
+            return Err(RecycleError::message("not used since another was silent"));
+        }
+        match timeout(ANSWER_WITHIN, connection.simple_query("")).await {
+            Ok(answered) => {
+                answered.map_err(DbError::from)?;
+                Ok(())
+            }
+            Err(_) => {
+                *self.silent_at() = Some(Instant::now());
+                Err(RecycleError::message("silent"))
+            }
+        }
     }
 }
 
 /// A connection out of a pool, waited for until `deadline`, if there is one.
 pub(crate) async fn get(pool: &Pool, deadline: Option<Instant>) -> Result<Object, DbError> {
     let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    // These bound each step alone; together they are bounded below.
     let timeouts = Timeouts {
         wait,
         create: wait,
-        recycle: Some(RECYCLE_TIMEOUT),
+        recycle: None,
     };
-    pool.timeout_get(&timeouts)
-        .await
-        .map_err(|error| match error {
-            PoolError::Timeout(TimeoutType::Wait) => DbError::Timeout,
-            PoolError::Backend(error) => error,
-            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
-            | PoolError::Closed
-            | PoolError::NoRuntimeSpecified
-            | PoolError::PostCreateHook(_) => DbError::Connect {
-                source: Arc::new(error),
-            },
-        })
+    let getting = pool.timeout_get(&timeouts);
+    let got = match deadline {
+        None => getting.await,
+        Some(deadline) => match timeout_at((deadline + GRACE).into(), getting).await {
+            Ok(got) => got,
+            Err(_) => Err(PoolError::Timeout(TimeoutType::Create)),
+        },
+    };
+    got.map_err(|error| match error {
+        PoolError::Timeout(TimeoutType::Wait) => DbError::Timeout,
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)
+        | PoolError::Closed
+        | PoolError::NoRuntimeSpecified
+        | PoolError::PostCreateHook(_) => DbError::Connect {
+            source: Arc::new(error),
+        },
+    })
 }
 
 #[cfg(test)]
@@ -357,6 +398,25 @@ mod tests {
             application_name: "test".into(),
             max_clock_offset: Duration::ZERO,
         }
+    }
+
+    /// Somebody who accepts by the kernel, and says nothing.
+    #[tokio::test]
+    async fn waiting_and_connecting_end_together_at_the_deadline() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let pool = pool(&format!("postgres://app@{address}/x"), "test", 1).unwrap();
+        let started = Instant::now();
+        let far = started + Duration::from_secs(60);
+        // Whoever comes second waits two seconds until the first one's host is given up, and has one left to connect.
+        let (first, (second, took)) = join(get(&pool, Some(far)), async {
+            let second = get(&pool, Some(started + Duration::from_secs(3))).await;
+            (second, started.elapsed())
+        })
+        .await;
+        assert!(matches!(first, Err(DbError::Connect { .. })));
+        assert!(matches!(second, Err(DbError::Connect { .. })));
+        assert!(took < Duration::from_millis(3800), "{took:?}");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Connections that many reads use at once. A statement that hangs delays what was sent behind it, so new reads avoid a
 //! connection that has been silent for a while, and those that wait behind another's statement leave it.
+//!
+//! A connection is made by a task of its own, once for all who want it, however long each of them waits. One that is due to
+//! be replaced serves until the next one is there.
 
 use std::{
     ops::Deref,
@@ -12,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{timeout, timeout_at},
@@ -23,11 +27,13 @@ use crate::{Connection, DbError};
 const SILENT_AFTER: Duration = Duration::from_millis(500);
 /// How often who waits looks whether it waits for another.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How soon another is made in place of one that is due, where the last try failed.
+const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// A few places of shared connections.
 #[derive(Debug)]
 pub(super) struct Lane {
-    slots: Vec<Slot>,
+    slots: Vec<Arc<Slot>>,
     /// As many connections again as there are slots may be silent ones that only their hanging statement still uses.
     room: Arc<Semaphore>,
 }
@@ -36,8 +42,16 @@ pub(super) struct Lane {
 #[derive(Debug, Default)]
 struct Slot {
     current: Mutex<Option<Arc<Shared>>>,
-    /// Held while connecting, so that a burst of reads opens one connection and not one each.
-    connecting: tokio::sync::Mutex<()>,
+    /// The last one that was made, or is being made.
+    making: Mutex<Option<Making>>,
+}
+
+/// A connection on its way into its slot.
+#[derive(Debug, Clone)]
+struct Making {
+    begun: Instant,
+    /// Ends when it is there.
+    end: futures_util::future::Shared<BoxFuture<'static, Result<(), DbError>>>,
 }
 
 /// A connection that many reads use at once.
@@ -73,7 +87,7 @@ impl Lane {
     pub(super) fn new(slots: usize) -> Self {
         let slots = slots.max(1);
         Self {
-            slots: (0..slots).map(|_| Slot::default()).collect(),
+            slots: (0..slots).map(|_| Arc::default()).collect(),
             room: Arc::new(Semaphore::new(2 * slots)),
         }
     }
@@ -83,30 +97,26 @@ impl Lane {
         &self,
         turn: usize,
         deadline: Instant,
-        make: impl FnOnce() -> F,
+        make: impl Fn() -> F,
     ) -> Result<Arc<Shared>, DbError>
     where
-        F: Future<Output = Result<Connection, DbError>>,
+        F: Future<Output = Result<Connection, DbError>> + Send + 'static,
     {
         let slot = &self.slots[turn % self.slots.len()];
-        if let Some(shared) = slot.usable() {
-            return Ok(shared);
+        loop {
+            let current = slot.usable();
+            let making = match &current {
+                Some(shared) if !shared.is_due() => None,
+                Some(_) | None => slot.make(&self.room, &make),
+            };
+            if let Some(shared) = current {
+                return Ok(shared);
+            }
+            if let Some(making) = making {
+                let made = timeout_at(deadline.into(), making.end).await;
+                made.unwrap_or(Err(DbError::Timeout))?;
+            }
         }
-        let _connecting = slot.connecting.lock().await;
-        if let Some(shared) = slot.usable() {
-            return Ok(shared);
-        }
-        let room = Arc::clone(&self.room).acquire_owned();
-        let place = timeout_at(deadline.into(), room)
-            .await
-            .map_err(|_| DbError::Timeout)?
-            .map_err(|_| DbError::Timeout)?; // never closed
-        let shared = Arc::new(Shared::new(make().await?, &self.room, place));
-        let before = slot.current().replace(Arc::clone(&shared));
-        if let Some(before) = before {
-            before.is_given_up.store(true, Ordering::Relaxed);
-        }
-        Ok(shared)
     }
 
     pub(super) fn forget(&self, broken: &Arc<Shared>) {
@@ -131,9 +141,57 @@ impl Slot {
     fn usable(&self) -> Option<Arc<Shared>> {
         let current = self.current();
         let usable = |shared: &&Arc<Shared>| {
-            shared.is_usable() && !(shared.is_silent() && shared.can_be_replaced())
+            let is_left = shared.is_silent() && shared.can_be_replaced();
+            !shared.is_closed() && !is_left
         };
         current.as_ref().filter(usable).map(Arc::clone)
+    }
+
+    /// Makes a connection for this slot, unless one is under way or has just come.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the task ends by itself, with the time that connecting may take"
+    )]
+    fn make<F>(self: &Arc<Self>, room: &Arc<Semaphore>, make: impl Fn() -> F) -> Option<Making>
+    where
+        F: Future<Output = Result<Connection, DbError>> + Send + 'static,
+    {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.usable();
+        let last = making.as_ref();
+        let ended = last.map(|last| (last.begun, last.end.peek().cloned()));
+        match ended {
+            Some((_, None)) => return last.cloned(),
+            Some((begun, Some(Err(_)))) if current.is_some() && begun.elapsed() < TRY_EVERY => {
+                return None;
+            }
+            Some((_, Some(_))) | None => {}
+        }
+        if current.is_some_and(|shared| !shared.is_due()) {
+            return None;
+        }
+        let (slot, room, made) = (Arc::clone(self), Arc::clone(room), make());
+        let end = async move { slot.fill(room, made).await }.boxed().shared();
+        tokio::spawn(end.clone());
+        *making = Some(Making {
+            begun: Instant::now(),
+            end,
+        });
+        making.clone()
+    }
+
+    async fn fill(
+        &self,
+        room: Arc<Semaphore>,
+        made: impl Future<Output = Result<Connection, DbError>>,
+    ) -> Result<(), DbError> {
+        let place = Arc::clone(&room).acquire_owned().await;
+        let place = place.map_err(|_| DbError::Timeout)?; // never closed
+        let shared = Arc::new(Shared::new(made.await?, &room, place));
+        if let Some(before) = self.current().replace(shared) {
+            before.is_given_up.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod cached;
 mod cockroach;
+mod connecting;
 mod doctor;
 mod faults;
 mod fixture;
