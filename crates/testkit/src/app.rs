@@ -1,9 +1,6 @@
 //! Whole systems behind the HTTP contract, without a socket: requests go through the router.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{fs, io::Write as _, path::PathBuf, sync::LazyLock, time::Duration};
 
 use axum::{
     Router,
@@ -19,7 +16,7 @@ use platform_http::{HttpConfig, JwksSource, Quota, ServiceParts, System, Verifie
 use prometheus_client::registry::Registry;
 use rand::Rng as _;
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::NamedTempFile;
 use tower::ServiceExt as _;
 
 use crate::call::{eventually, tag};
@@ -27,15 +24,29 @@ use crate::call::{eventually, tag};
 const ISSUER: &str = "https://issuer.test";
 const KEY_ID: &str = "test-1";
 
-/// One key for all tests of a process.
+/// One key for all tests.
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&[7; 32]));
+
+/// Where its public half stands: one file for the tests of all processes, since it is the same. Apps read it when they meet
+/// their first token.
+static KEYS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": x});
+    let keys = json!({"keys": [key]}).to_string();
+    let path = std::env::temp_dir().join("meridian-test-keys.json");
+    if fs::read_to_string(&path).is_ok_and(|found| found == keys) {
+        return path;
+    }
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(keys.as_bytes()).expect("room for it");
+    file.persist(&path).expect("it is renamed whole");
+    path
+});
 
 /// The systems of one process.
 #[derive(Debug, Clone)]
 pub struct TestApp {
     router: Router,
-    /// Where the keys of its tokens stand.
-    _keys: Arc<TempDir>,
 }
 
 /// One request in the making.
@@ -83,14 +94,14 @@ impl TestApp {
     }
 
     fn with_config(mut config: HttpConfig, systems: Vec<System>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("jwks.json");
-        let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
-        let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": x});
-        std::fs::write(&path, json!({"keys": [key]}).to_string()).expect("a file");
         // The limiter has tests of its own; here it would only tell how fast the machine is.
         config.quota = Quota::new(1_000_000, 1).expect("a quota");
-        let verifier = Verifier::new(JwksSource::File(path), ISSUER, "meridian", Clock::System);
+        let verifier = Verifier::new(
+            JwksSource::File(KEYS.clone()),
+            ISSUER,
+            "meridian",
+            Clock::System,
+        );
         let parts = ServiceParts {
             verifier,
             readiness: platform_http::readiness(async || Ok(())),
@@ -99,7 +110,6 @@ impl TestApp {
         };
         Self {
             router: platform_http::service(config, parts).router(),
-            _keys: Arc::new(folder),
         }
     }
 
