@@ -14,6 +14,7 @@ mod exam;
 mod hosts;
 mod licence;
 mod literal;
+mod nodes;
 mod objects;
 mod past;
 mod plan;
@@ -103,7 +104,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// What was found, in one line.
     pub found: String,
-    /// What to do about it, a command or a statement where there is one. Of all that fails.
+    /// What to do about it, a command or a statement where there is one. Of all that fails, and of what is unknown where
+    /// it can be found out otherwise.
     pub remedy: Option<String>,
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Check, On, clock, data, hosts, licence, objects, past, plans, pools, regions, retries, role,
-    schema, server, session, statistics, types, upkeep,
+    Check, On, clock, data, hosts, licence, nodes, objects, past, plans, pools, regions, retries,
+    role, schema, server, session, statistics, types, upkeep,
 };
 
 /// A question that is one statement or a few.
@@ -107,9 +107,15 @@ checks! {
     "localities", Cockroach, LONG, regions::localities,
         "does every table live where it is declared to",
         "`meridian regions apply`";
-    "nodes", Cockroach, SHORT, regions::nodes,
+    "zones", Cockroach, SHORT, regions::zones,
+        "is the loss of a zone outlived",
+        "start nodes with --locality=region=…,zone=… in three zones of each region, or `ALTER DATABASE … SURVIVE REGION FAILURE`";
+    "nodes", Cockroach, SHORT, nodes::alive,
         "do enough nodes live, and is none on its way out",
         "start the node again, or decommission it";
+    "max-offset", Cockroach, SHORT, nodes::max_offset,
+        "do the nodes bear no larger difference of clocks than the services count with, and all the same",
+        "start every node with the same --max-offset, 500ms or less (250ms makes writes to global tables faster)";
     "uniqueness", Cockroach, LONG, plans::uniqueness,
         "does no insert look for a twin in other regions",
         "`meridian regions apply`; the region must be the first column of the key";
@@ -126,6 +132,6 @@ checks! {
         "can the time of a commit be had",
         "use a release of the version check";
     "licence", Cockroach, SHORT, licence::state,
-        "has the cluster a licence key, and does the server say nothing about it",
+        "has the cluster a licence key that does not end soon, and does the server say nothing about it",
         "`SET CLUSTER SETTING cluster.organization = '…'`; `SET CLUSTER SETTING enterprise.license = '…'`";
 }

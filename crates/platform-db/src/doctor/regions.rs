@@ -2,20 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Exam, Finding,
-    exam::{For, Line},
-    some_of,
-};
+use super::{Exam, Finding, exam::For, some_of};
 use crate::{
     DbError, MigrateError,
     placement::{self, Catalogue, Cluster, Extent, Goal, Hindrance, Plan, Step},
 };
 
-/// Fewer nodes cannot hold five voting copies of a range, which is what outliving a region takes.
-const NODES_MIN: usize = 5;
 /// Fewer regions cannot hold a majority without one of them.
-const REGIONS_TO_SURVIVE: usize = 3;
+pub(super) const REGIONS_TO_SURVIVE: usize = 3;
 
 async fn read(exam: &Exam) -> Result<(Catalogue, Goal), DbError> {
     let patient = &exam.patient;
@@ -139,80 +133,62 @@ fn judge_localities(steps: &[Step], tables: usize) -> Finding {
     ))
 }
 
-/// Refused since v26.1 unless a session asks for it; asked for by this one check, which reads and changes nothing.
-const ALLOW: &str = "SET allow_unsafe_internals = true";
-const INTERNAL: &str = "crdb_internal";
+/// Each region of the cluster with what its nodes call their zones.
+const ZONES: &str = "
+    SELECT region::TEXT, coalesce(array_to_string(zones, ','), '') FROM [SHOW REGIONS FROM CLUSTER]";
 
-fn nodes_query() -> String {
-    format!(
-        "SELECT n.node_id, n.locality, n.is_live, l.draining, l.membership
-         FROM {INTERNAL}.gossip_nodes AS n
-         JOIN {INTERNAL}.gossip_liveness AS l ON l.node_id = n.node_id
-         ORDER BY n.node_id"
-    )
+/// A majority of three copies outlives the loss of one zone only if no two of them are in one.
+const ZONES_MIN: usize = 3;
+
+/// Whether the loss of a zone is outlived.
+pub(super) async fn zones(exam: &Exam) -> Result<Finding, DbError> {
+    let (found, _) = read(exam).await?;
+    let rows = exam.on(For::Reading, async |line| line.rows(ZONES).await);
+    Ok(judge_zones(&rows.await?, &found))
 }
 
-/// Whether enough nodes live, and none is on its way out.
-pub(super) async fn nodes(exam: &Exam) -> Result<Finding, DbError> {
-    let rows = exam.on(For::Reading, async |line| told(line).await).await;
-    match rows {
-        Ok(rows) => Ok(judge_nodes(&rows, exam.patient.regions.len())),
-        Err(error) if error.code().is_some() => Ok(Finding::unknown(format!(
-            "{}; see `cockroach node status`",
-            super::reason(&error)
-        ))),
-        Err(error) => Err(error),
-    }
-}
-
-async fn told(line: &Line) -> Result<Vec<Vec<String>>, DbError> {
-    match line.run(ALLOW).await {
-        // Older releases know no such variable, and need none.
-        Ok(()) | Err(DbError::Sql { .. }) => line.rows(&nodes_query()).await,
-        Err(error) => Err(error),
-    }
-}
-
-fn judge_nodes(rows: &[Vec<String>], regions: usize) -> Finding {
-    let (mut of_region, mut faults, mut live) = (BTreeMap::<String, usize>::new(), Vec::new(), 0);
-    for row in rows {
-        let [id, locality, is_live, draining, membership] = row.as_slice() else {
-            continue;
-        };
-        if membership != "active" {
-            continue; // decommissioned, or on its way there by somebody's will
-        }
-        let region = locality
-            .split(',')
-            .find_map(|tier| tier.strip_prefix("region="));
-        let region = region.unwrap_or("no region");
-        if is_live != "t" {
-            faults.push(format!("node {id} of {region} is dead"));
-        } else {
-            live += 1;
-            *of_region.entry(region.to_owned()).or_default() += 1;
-            if draining == "t" {
-                faults.push(format!("node {id} of {region} is draining"));
-            }
-        }
-    }
-    let counts: Vec<String> = of_region
+fn judge_zones(rows: &[Vec<String>], found: &Catalogue) -> Finding {
+    let of_region: BTreeMap<&str, BTreeSet<&str>> = rows
         .iter()
-        .map(|(region, count)| format!("{region}: {count}"))
+        .filter_map(|row| {
+            let [region, zones] = row.as_slice() else {
+                return None;
+            };
+            let zones = zones.split(',').filter(|zone| !zone.is_empty());
+            Some((region.as_str(), zones.collect()))
+        })
         .collect();
-    let told = format!("{live} nodes ({})", counts.join(", "));
-    if !faults.is_empty() {
-        return Finding::fail(format!("{}; {told}", some_of(&faults)));
+    if of_region.is_empty() {
+        return Finding::unknown("no node of the cluster says in which region it is");
     }
-    if regions >= REGIONS_TO_SURVIVE && live < NODES_MIN {
-        return Finding::fail(format!(
-            "{told}; five voting copies of a range need {NODES_MIN}"
+    let told: Vec<String> = of_region
+        .iter()
+        .map(|(region, zones)| format!("{region}: {}", zones.len()))
+        .collect();
+    let told = format!("zones ({})", told.join(", "));
+    if found.survives_region {
+        return Finding::pass(format!(
+            "{told}; whichever is lost, it is no more than a region, which is outlived"
+        ));
+    }
+    // A database that was not placed may have its copies anywhere.
+    let has_few = |(region, zones): &(&&str, &BTreeSet<&str>)| {
+        let is_used = found.regions.is_empty() || found.regions.contains(**region);
+        is_used && zones.len() < ZONES_MIN
+    };
+    let few: Vec<String> = of_region
+        .iter()
+        .filter(has_few)
+        .map(|(region, _)| (*region).to_owned())
+        .collect();
+    if few.is_empty() {
+        Finding::pass(told)
+    } else {
+        Finding::fail(format!(
+            "{told}; three copies want {ZONES_MIN} zones, and {} has fewer",
+            few.join(", ")
         ))
-        .remedied_by(
-            "start nodes until two regions have two, as `cockroach start --locality=region=...`",
-        );
     }
-    Finding::pass(told)
 }
 
 fn joined(names: &BTreeSet<String>) -> String {
@@ -320,34 +296,37 @@ mod tests {
         );
     }
 
+    /// As SHOW REGIONS FROM CLUSTER has them.
     #[test]
-    fn region_survival_needs_five_nodes_that_live() {
-        let row = |id: &str, region: &str, live: &str, draining: &str, membership: &str| {
-            let locality = format!("region={region},zone=a");
-            [id, &locality, live, draining, membership]
-                .map(str::to_owned)
-                .to_vec()
+    fn a_zone_is_outlived_by_a_region_or_by_two_others() {
+        let judged = |rows: &[(&str, &str)], regions: &[&str], survives| {
+            let rows: Vec<Vec<String>> = rows
+                .iter()
+                .map(|(region, zones)| vec![(*region).to_owned(), (*zones).to_owned()])
+                .collect();
+            judge_zones(&rows, &found(regions, survives))
         };
-        let active = |id: &str, region: &str| row(id, region, "t", "f", "active");
-        let three = [active("1", "eu1"), active("2", "us1"), active("3", "ap1")];
-        assert_eq!(judge_nodes(&three, 3).outcome, Outcome::Fail);
-        assert_eq!(judge_nodes(&three, 2).outcome, Outcome::Pass);
-        let mut six = three.to_vec();
-        six.extend([active("4", "eu1"), active("5", "us1"), active("6", "ap1")]);
-        let found = judge_nodes(&six, 3);
-        assert_eq!(
-            (found.outcome, found.found.as_str()),
-            (Outcome::Pass, "6 nodes (ap1: 2, eu1: 2, us1: 2)")
-        );
-        six[5] = row("6", "ap1", "f", "f", "active");
+        let wide = [("ap1", "a,b,c"), ("eu1", "a,b,c"), ("us1", "a,b,c,d")];
+        let narrow = [("ap1", ""), ("eu1", "a,b"), ("us1", "a,b,c")];
+        let all = ["eu1", "us1", "ap1"];
+        assert_eq!(judged(&wide, &all, false).outcome, Outcome::Pass);
+        let outlived = judged(&narrow, &all, true);
+        assert_eq!(outlived.outcome, Outcome::Pass);
         assert!(
-            judge_nodes(&six, 3)
+            outlived
                 .found
-                .starts_with("node 6 of ap1 is dead")
+                .starts_with("zones (ap1: 0, eu1: 2, us1: 3); ")
         );
-        six[5] = row("6", "ap1", "t", "t", "active");
-        assert_eq!(judge_nodes(&six, 3).outcome, Outcome::Fail);
-        six[5] = row("6", "ap1", "f", "f", "decommissioned");
-        assert_eq!(judge_nodes(&six, 3).outcome, Outcome::Pass);
+        let lost = judged(&narrow, &all, false);
+        assert_eq!(
+            (lost.outcome, lost.found.as_str()),
+            (
+                Outcome::Fail,
+                "zones (ap1: 0, eu1: 2, us1: 3); three copies want 3 zones, and ap1, eu1 has fewer"
+            )
+        );
+        assert_eq!(judged(&narrow, &["us1"], false).outcome, Outcome::Pass);
+        assert_eq!(judged(&narrow, &[], false).outcome, Outcome::Fail);
+        assert_eq!(judged(&[], &all, false).outcome, Outcome::Unknown);
     }
 }
