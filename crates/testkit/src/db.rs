@@ -43,6 +43,10 @@ pub struct TestDb {
     opened: Mutex<Opened>,
 }
 
+/// Those of the services, on PostgreSQL.
+const POSTGRES_SESSIONS: &str =
+    "FROM pg_stat_activity WHERE datname = current_database() AND usename = 'meridian_app'";
+
 /// Whose database it is, and so what becomes of it.
 #[derive(Debug)]
 enum Home {
@@ -344,47 +348,46 @@ impl TestDb {
 
     /// How many sessions the services have.
     pub async fn sessions(&self) -> i64 {
-        self.count(&self.sessions_where("true", "true")).await
+        let sql = match self.engine {
+            Engine::Postgres => format!("SELECT count(*) {POSTGRES_SESSIONS}"),
+            Engine::Cockroach => format!("SELECT count(*) {}", self.own("SESSIONS")),
+        };
+        self.count(&sql).await
     }
 
     /// How many sessions of the services have a transaction open.
     pub async fn transactions(&self) -> i64 {
-        let sql = self.sessions_where("state LIKE 'idle in transaction%'", "kv_txn IS NOT NULL");
-        self.count(&sql).await
+        self.transactions_where("state LIKE 'idle in transaction%'")
+            .await
     }
 
     /// How many sessions of the services are at work or have a transaction open.
     pub async fn busy_sessions(&self) -> i64 {
-        let busy = "(kv_txn IS NOT NULL OR active_queries <> '')";
-        self.count(&self.sessions_where("state <> 'idle'", busy))
-            .await
+        self.transactions_where("state <> 'idle'").await
     }
 
-    fn sessions_where(&self, postgres: &str, cockroach: &str) -> String {
-        match self.engine {
-            Engine::Postgres => format!(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                 AND usename = 'meridian_app' AND {postgres}"
-            ),
-            Engine::Cockroach => format!("SELECT count(*) {} AND {cockroach}", self.own_sessions()),
-        }
+    /// A statement at work is in a transaction, on CockroachDB too, whose sessions do not tell of it.
+    async fn transactions_where(&self, postgres: &str) -> i64 {
+        let sql = match self.engine {
+            Engine::Postgres => format!("SELECT count(*) {POSTGRES_SESSIONS} AND {postgres}"),
+            Engine::Cockroach => format!("SELECT count(*) {}", self.own("TRANSACTIONS")),
+        };
+        self.count(&sql).await
     }
 
-    /// On CockroachDB.
-    fn own_sessions(&self) -> String {
+    /// On CockroachDB: what SHOW CLUSTER tells of the services of this database.
+    fn own(&self, what: &str) -> String {
         let name = self.home.name();
-        format!("FROM [SHOW CLUSTER SESSIONS] WHERE strpos(application_name, '{name} ') = 1")
+        format!("FROM [SHOW CLUSTER {what}] WHERE strpos(application_name, '{name} ') = 1")
     }
 
     /// Ends every session of the services, as a node does that goes away.
     pub async fn end_sessions(&self) {
         let sql = match self.engine {
-            Engine::Postgres => "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE datname = current_database() AND usename = 'meridian_app'"
-                .to_owned(),
+            Engine::Postgres => format!("SELECT pg_terminate_backend(pid) {POSTGRES_SESSIONS}"),
             Engine::Cockroach => format!(
                 "CANCEL SESSIONS IF EXISTS (SELECT session_id {})",
-                self.own_sessions()
+                self.own("SESSIONS")
             ),
         };
         self.query(&sql).await;
@@ -583,7 +586,7 @@ pub(crate) fn on_cockroach() -> bool {
 }
 
 /// Another one whenever `migrate` makes something else of the same files.
-const MIGRATED: &str = "with the function that takes statistics";
+const MIGRATED: &str = "with the function that takes statistics, and schema public closed";
 
 /// One name per set of schemas, on which every process of every test agrees.
 fn template(systems: &[&'static Migrations], prefix: &str) -> String {
