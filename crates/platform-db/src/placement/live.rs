@@ -149,7 +149,7 @@ async fn run(
         progress(&format!("{}/{}: {statement}", index + 1, steps.len()));
         match worker.batch_execute(statement).await.map_err(DbError::from) {
             Ok(()) => done.set(done.get() + 1),
-            Err(error) if step.optional && error.code() == Some("42501") => {
+            Err(error) if step.optional && is_refused(&error) => {
                 progress(&format!(
                     "not allowed to us, and left to an admin: {statement}"
                 ));
@@ -163,6 +163,12 @@ async fn run(
         }
     }
     Ok(())
+}
+
+/// Not ours to do, or not ours to take away from others, which CockroachDB says by the code of a warning
+/// (`privilege_not_revoked`).
+fn is_refused(error: &DbError) -> bool {
+    matches!(error.code(), Some("42501" | "01006"))
 }
 
 /// Waits for what another run began, or a statement whose connection broke: the job goes on without its client. Whether

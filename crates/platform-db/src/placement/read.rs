@@ -33,6 +33,12 @@ const USABLE: &str = "
     SELECT nspname::TEXT AS schema FROM pg_catalog.pg_namespace
     WHERE nspname::TEXT = ANY($1::TEXT[]) AND has_schema_privilege('meridian_app', oid, 'USAGE')";
 
+/// Who may do anything may do this, whatever is revoked.
+const CREATES: &str = "
+    SELECT count(*)::INT8 AS found FROM pg_catalog.pg_namespace AS n
+    JOIN pg_catalog.pg_roles AS r ON r.rolname = 'meridian_app' AND NOT r.rolsuper
+    WHERE n.nspname = 'public' AND has_schema_privilege('meridian_app', n.oid, 'CREATE')";
+
 const HELD: &str = "
     SELECT table_schema::TEXT AS schema, table_name::TEXT AS name, privilege_type::TEXT AS privilege
     FROM information_schema.table_privileges
@@ -55,7 +61,9 @@ const JOBS: &str = "
         AND strpos(description, current_database()) > 0";
 
 /// Those that PostgreSQL knows as well.
-pub(crate) const STATEMENTS: &[&str] = &[DATABASE, FIND_ROLE, DEFAULTS, PRESENT, USABLE, HELD];
+pub(crate) const STATEMENTS: &[&str] = &[
+    DATABASE, FIND_ROLE, DEFAULTS, PRESENT, USABLE, CREATES, HELD,
+];
 
 /// Those that CockroachDB alone knows.
 pub(crate) const COCKROACH_STATEMENTS: &[&str] = &[CLUSTER, REGIONS, PRIMARY, SURVIVAL, JOBS];
@@ -117,6 +125,8 @@ async fn role(client: &Client, schemas: &Vec<String>) -> Result<Option<Rights>, 
     for row in client.query(USABLE, &[schemas]).await? {
         role.schemas.insert(row.try_get("schema")?);
     }
+    let creates: i64 = client.query_one(CREATES, &[]).await?.try_get("found")?;
+    role.creates = creates > 0;
     let all = || RIGHTS.map(str::to_owned);
     for (table, rights) in tables(client, HELD, schemas).await? {
         let held = role.tables.entry(table).or_default();

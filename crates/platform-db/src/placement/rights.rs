@@ -26,6 +26,8 @@ pub struct Rights {
     pub schemas: BTreeSet<String>,
     /// `schema.table` → what it may do there.
     pub tables: BTreeMap<String, BTreeSet<String>>,
+    /// Whether it may make tables in schema `public`, as everybody may on CockroachDB, and on PostgreSQL before 15.
+    pub creates: bool,
 }
 
 /// One change of them.
@@ -38,6 +40,8 @@ pub(super) enum RightsChange {
     /// Rights on tables.
     Grant(BTreeSet<String>, Vec<String>),
     Revoke(BTreeSet<String>, Vec<String>),
+    /// Nobody but the owner makes tables in schema `public`.
+    Close,
 }
 
 impl Rights {
@@ -60,6 +64,7 @@ impl Rights {
                 .map(|system| system.system.to_owned())
                 .collect(),
             tables,
+            creates: false,
         }
     }
 
@@ -105,6 +110,7 @@ impl Rights {
         alike(missing)
             .map(|(rights, tables)| RightsChange::Grant(rights, tables))
             .or_else(|| alike(surplus).map(|(rights, tables)| RightsChange::Revoke(rights, tables)))
+            .or_else(|| held.creates.then_some(RightsChange::Close))
     }
 }
 
@@ -149,19 +155,25 @@ impl RightsChange {
                 ),
                 "what services do not need".to_owned(),
             ),
+            Self::Close => (
+                format!("REVOKE CREATE ON SCHEMA public FROM PUBLIC, {ROLE}"),
+                "nobody but the owner makes tables, in public neither".to_owned(),
+            ),
         };
         Step {
             statement,
             reason,
             destructive: false,
-            optional: matches!(self, Self::Default(..)),
+            optional: matches!(self, Self::Default(..) | Self::Close),
         }
     }
 
     pub(super) fn apply(self, role: &mut Option<Rights>) {
         let role = role.get_or_insert_default();
         match self {
-            Self::Create => {}
+            // What everybody may, it may: that is seen when there is somebody to ask for.
+            Self::Create => role.creates = true,
+            Self::Close => role.creates = false,
             Self::Default(name, value) => drop(role.defaults.insert(name, value)),
             Self::Use(schemas) => role.schemas.extend(schemas),
             Self::Grant(rights, tables) => {

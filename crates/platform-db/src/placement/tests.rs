@@ -29,7 +29,10 @@ fn run(now: &mut Catalogue, statement: &str) -> Result<(), String> {
 
 fn run_on_role(now: &mut Catalogue, words: &[&str]) -> Result<(), String> {
     if let ["CREATE", "ROLE", "meridian_app", "WITH", "LOGIN"] = words {
-        let there = now.role.replace(Rights::default());
+        let there = now.role.replace(Rights {
+            creates: true,
+            ..Rights::default()
+        });
         return there.map_or(Ok(()), |_| Err("42710: there is one".into()));
     }
     let role = now.role.as_mut().ok_or("42704: there is no such role")?;
@@ -50,6 +53,16 @@ fn run_on_role(now: &mut Catalogue, words: &[&str]) -> Result<(), String> {
             role.schemas
                 .extend(schemas.iter().map(|name| unlisted(name)));
         }
+        [
+            "REVOKE",
+            "CREATE",
+            "ON",
+            "SCHEMA",
+            "public",
+            "FROM",
+            "PUBLIC,",
+            "meridian_app",
+        ] => role.creates = false,
         [what @ ("GRANT" | "REVOKE"), rest @ ..] => {
             let at = rest.iter().position(|word| *word == "ON").ok_or("no ON")?;
             let (rights, tables) = (&rest[..at], &rest[at + 2..rest.len() - 2]);
@@ -564,6 +577,7 @@ fn the_rights_of_the_services_are_part_of_the_plan() {
             "GRANT SELECT ON TABLE platform.migrations_shop TO meridian_app",
             "GRANT SELECT, INSERT ON TABLE shop.items, shop.orders TO meridian_app",
             "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE shop.keys TO meridian_app",
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC, meridian_app",
         ]
     );
     run_all(&mut now, &steps);
