@@ -302,7 +302,7 @@ impl Error for Nobody {}
 
 /// What several failures come to.
 pub(crate) fn no_connection(failed: Vec<NoConnection>) -> DbError {
-    let is_about_us = failed.last().is_some_and(NoConnection::is_final)
+    let is_about_us = failed.iter().any(NoConnection::is_final)
         || !failed.is_empty() && failed.iter().all(NoConnection::is_refusal);
     let source = Arc::new(Nobody(failed));
     if is_about_us {

@@ -20,7 +20,11 @@ use std::{
 };
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::future::{BoxFuture, FutureExt as _, select_ok};
+use futures_util::{
+    StreamExt as _,
+    future::{BoxFuture, FutureExt as _, select_ok},
+    stream::FuturesUnordered,
+};
 use rand::{Rng as _, seq::SliceRandom as _};
 use tokio::{
     net::lookup_host,
@@ -178,7 +182,8 @@ impl Hosts {
         self.hosts.len() > 1 || self.has_addresses.load(Ordering::Relaxed)
     }
 
-    /// A connection to the first host that gives one; to one that failed before only when no other does.
+    /// A connection to the first host that gives one; to one that failed before only when no other does, and then to
+    /// whichever is first to answer.
     pub(crate) async fn connect(self: &Arc<Self>) -> Result<Connection, DbError> {
         let _one_of_few = self.connecting.acquire().await;
         let mut failed = Vec::new();
@@ -206,8 +211,27 @@ impl Hosts {
                 return Err(no_connection(failed));
             }
         }
-        let last = self.first_of(down, &mut failed).await;
+        let last = self.any_of(down, &mut failed).await;
         last.ok_or_else(|| no_connection(failed))
+    }
+
+    /// All at once: one that is still lost must not hold up one that is not.
+    async fn any_of(
+        self: &Arc<Self>,
+        places: Vec<Place>,
+        failed: &mut Vec<NoConnection>,
+    ) -> Option<Connection> {
+        let asking = places
+            .into_iter()
+            .map(|place| async move { (place, self.open(place).await) });
+        let mut asking: FuturesUnordered<_> = asking.collect();
+        while let Some((place, opened)) = asking.next().await {
+            match opened {
+                Ok(opened) => return Some(self.keep(place, opened)),
+                Err(error) => failed.push(error),
+            }
+        }
+        None
     }
 
     async fn first_of(

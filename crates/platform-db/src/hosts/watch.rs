@@ -83,7 +83,11 @@ impl Hosts {
 
     /// Leaves a place that is silent, if another one answers.
     async fn leave(self: &Arc<Self>, place: Place) {
-        if !self.is_another_there(Some(place)).await {
+        let is_left = self
+            .places()
+            .get_mut(&place)
+            .is_some_and(|state| state.is_down && !state.is_used());
+        if is_left || !self.is_another_there(Some(place)).await {
             return;
         }
         self.is_down_now(place);

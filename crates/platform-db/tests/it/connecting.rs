@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use kernel::{ReadWant, RegionTag};
 use platform_db::{Db, ReadSpec, Session};
 use testkit::{
-    Act::{self, Answer, Cut, Delay, Silence},
+    Act::{self, Answer, Cut, Delay, Notice, Silence},
     Did::Nothing,
     Proxy, Rule, TestDb,
-    When::Connect,
+    When::{self, Connect},
     WireProxy, eventually,
 };
 use tokio::{
@@ -135,6 +135,20 @@ async fn only_when_every_host_refuses_us_is_it_our_fault() {
     assert!(told().await.contains("Connect"));
 }
 
+/// All are lost, and one comes back: it is not waited for behind one that says nothing.
+#[tokio::test]
+async fn of_hosts_that_all_were_lost_the_first_to_answer_is_taken() {
+    let (pair, first, db) = Pair::refusing(Silence(Nothing)).await;
+    let second = WireProxy::before(&pair.test).await;
+    second.arm(Rule::new(Connect, Answer("57P03", Nothing)));
+    let db_of_two = pair.test.db_through_any(&[first.port(), second.port()]);
+    drop(db);
+    // Both fail, then the second is tried again and gives a connection.
+    let took = pair.write(&db_of_two).await;
+    assert!(took >= PATIENCE && took < 2 * PATIENCE, "{took:?}");
+    assert_eq!(second.hits(), 1);
+}
+
 /// A port that takes no more connections, though nobody refuses them: what is sent to it is dropped.
 async fn deaf() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
@@ -192,11 +206,11 @@ async fn a_host_that_was_full_for_a_moment_is_gone_back_to() {
     let first = WireProxy::before(&pair.test).await;
     let db = pair.db_behind(first.port());
     pair.write(&db).await;
-    let used = first.connections();
-    eventually("it is asked whether it lives", async || {
-        first.connections() > used
-    })
-    .await;
+    // The next connection is the one that asks whether it lives.
+    let asking = Rule::new(When::Any, Notice("asked")).on_connection(first.connections() + 1);
+    first.arm(asking);
+    first.struck().await;
+    first.disarm();
     first.arm(Rule::new(Connect, Answer("53300", Nothing)));
     read(&db).await;
     assert!(first.hits() == 1 && pair.second.connections() > 0);

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::{join, join_all, join3};
 use kernel::{IdempotencyKey, OpError, Principal, ReadWant, RegionTag, SystemError};
 use platform_db::{Db, ReadSpec, Session};
-use testkit::{Engine, Proxy, TestDb, eventually, intent};
+use testkit::{Act, Did, Engine, Proxy, Rule, TestDb, When, WireProxy, eventually, intent};
 
 use crate::fixture::{Times, add, count_of, create, create_intent, request, test_db};
 
@@ -257,4 +257,74 @@ async fn the_only_host_that_answers_is_never_left() {
     join(sleep(5.0), silence).await;
     assert_eq!(times.get(), 3, "it was answered where it was asked");
     two.first.release();
+}
+
+/// Every connection of the pool is to the host that hangs, and many more requests wait for one: they go on together when
+/// it is left, and not one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_full_of_connections_to_a_hung_host_is_free_again_at_once() {
+    let two = two_hosts().await;
+    let before = two.first.round_trips();
+    let writes = (0..48).map(async |n| {
+        let started = Instant::now();
+        let (key, name) = (format!("key-full-{n:02}"), format!("lamp-{n}"));
+        let ended = create(&two.db, create_intent(&two.db, &key), &name).await;
+        assert!(ended.is_ok(), "{ended:?}");
+        started.elapsed()
+    });
+    let hang = async {
+        eventually("the pool is at work", async || {
+            two.first.round_trips() > before + 20
+        })
+        .await;
+        two.first.swallow_answers(true);
+    };
+    let (took, ()) = join(join_all(writes), hang).await;
+    let longest = took.into_iter().max().unwrap();
+    eprintln!("longest write {longest:?}");
+    assert!(longest < GAP_MAX, "{longest:?}");
+    let written = "SELECT count(*) FROM things.things WHERE name LIKE 'lamp-%'";
+    assert_eq!(two.test.count(written).await, 48);
+}
+
+/// A node that is drained: it takes nobody new, ends what is at rest, and lets transactions come to their end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hard_case_08_a_host_that_drains_is_left_without_a_gap() {
+    let test = test_db().await;
+    let node = WireProxy::before(&test).await;
+    let second = Proxy::before(&test).await;
+    let third = Proxy::before(&test).await;
+    let db = test.db_through_any(&[node.port(), second.port()]);
+    create(&db, create_intent(&db, "key-00001"), "lamp")
+        .await
+        .unwrap();
+    let two = Two {
+        test,
+        first: third, // not in the URL
+        second,
+        db,
+    };
+    two.under_load(async {
+        let gone = "57P01";
+        node.arm(Rule::new(When::Connect, Act::Answer(gone, Did::Nothing)).always());
+        node.arm(Rule::new(When::Text("BEGIN"), Act::Die(gone, Did::Nothing)).always());
+        node.arm(
+            Rule::new(
+                When::Text("SELECT count FROM"),
+                Act::Die(gone, Did::Nothing),
+            )
+            .always(),
+        );
+        two.goes_on().await;
+        assert!(two.db.ping().await.is_ok());
+        let (connections, hits) = (node.connections(), node.hits());
+        assert!(hits > 0);
+        // It is started again.
+        node.disarm();
+        eventually("it is gone back to", async || {
+            node.connections() > connections + 4
+        })
+        .await;
+    })
+    .await;
 }
