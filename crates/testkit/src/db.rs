@@ -311,7 +311,7 @@ impl TestDb {
     }
 
     async fn owner(&self) -> Object {
-        patiently(async || self.owner.get().await).await
+        patiently(|| self.owner.get()).await
     }
 
     /// Takes a CHECK of this test's database away.
@@ -408,7 +408,7 @@ impl TestDb {
     /// The SQLSTATE.
     pub async fn try_as_app(&self, sql: &str) -> Result<(), String> {
         let pool = pool(&self.app_url);
-        let client = patiently(async || pool.get().await).await;
+        let client = patiently(|| pool.get()).await;
         let ended = client.batch_execute(sql).await;
         ended.map_err(|error| {
             error
@@ -612,12 +612,14 @@ pub(crate) fn pool(url: &str) -> Pool {
 /// A connection that is no pool's.
 pub(crate) async fn connected(url: &DatabaseUrl) -> Connection {
     let url = url.expose();
-    patiently(async || platform_db::connect(&url, "test").await).await
+    patiently(|| platform_db::connect(&url, "test")).await
 }
 
 /// A fixture waits for a server that is slow to take a connection, longer than services do.
-pub(crate) async fn patiently<C, E: fmt::Debug>(
-    mut connect: impl AsyncFnMut() -> Result<C, E>,
+///
+/// Of what gives futures rather than an async closure, which is not `Send` for every lifetime.
+pub(crate) async fn patiently<C, E: fmt::Debug, F: Future<Output = Result<C, E>>>(
+    mut connect: impl FnMut() -> F,
 ) -> C {
     const TRIES: usize = 10;
     let mut tries = 1;

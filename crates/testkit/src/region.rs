@@ -49,7 +49,7 @@ impl TestDb {
     pub async fn hang_region(&self, region: &str) -> HungRegion {
         self.query(GUARD_TABLES).await;
         let connections = pool(self.owner_url());
-        let holder = patiently(async || connections.get().await).await;
+        let holder = patiently(|| connections.get()).await;
         let hung = HungRegion {
             region: region.to_owned(),
             holder,

@@ -16,7 +16,7 @@ pub(crate) async fn clone(
     make(&maintenance, server, template, systems).await;
     let name = format!("test_{:016x}", rand::rng().random::<u64>());
     let clone = format!("CREATE DATABASE {name} TEMPLATE {template}");
-    let client = patiently(async || maintenance.get().await).await;
+    let client = patiently(|| maintenance.get()).await;
     run_patiently(&client, &clone).await;
     name
 }
@@ -28,7 +28,7 @@ async fn make(
     template: &str,
     systems: &[&'static Migrations],
 ) {
-    let client = patiently(async || maintenance.get().await).await;
+    let client = patiently(|| maintenance.get()).await;
     // One lock for all templates: roles are shared by the whole server.
     client
         .batch_execute("SELECT pg_advisory_lock(1)")
