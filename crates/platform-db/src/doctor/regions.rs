@@ -85,6 +85,10 @@ pub(super) async fn survival(exam: &Exam) -> Result<Finding, DbError> {
 }
 
 fn judge_survival(found: &Catalogue) -> Finding {
+    // Who may not ask for the cluster's regions has not seen the database's either.
+    if found.cluster == Cluster::Unseen {
+        return Finding::unknown(Hindrance::Unseen.to_string());
+    }
     let regions = found.regions.len();
     let goal = if found.survives_region {
         "REGION"
@@ -267,6 +271,11 @@ mod tests {
         assert_eq!(judged(&["a", "b", "c"], true), Outcome::Pass);
         assert_eq!(judged(&["a", "b", "c"], false), Outcome::Fail);
         assert_eq!(judged(&["a"], false), Outcome::Pass);
+        let unseen = Catalogue {
+            cluster: Cluster::Unseen,
+            ..Catalogue::default()
+        };
+        assert_eq!(judge_survival(&unseen).outcome, Outcome::Unknown);
     }
 
     #[test]
