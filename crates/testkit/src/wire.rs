@@ -129,6 +129,7 @@ impl Rule {
 #[derive(Debug)]
 pub struct WireProxy {
     port: u16,
+    to: DatabaseUrl,
     rules: Arc<Rules>,
     /// Its end tells the one who accepts.
     _alive: watch::Sender<()>,
@@ -173,10 +174,11 @@ impl WireProxy {
             struck: Notify::new(),
         });
         let (alive, gone) = watch::channel(());
-        let to = DatabaseUrl::parse(url).expect("our own URL");
-        spawn(accept(listener, to, Arc::clone(&rules), gone));
+        let to = DatabaseUrl::parse(url).expect("the URL of a server");
+        spawn(accept(listener, to.clone(), Arc::clone(&rules), gone));
         Self {
             port: own,
+            to,
             rules,
             _alive: alive,
         }
@@ -256,6 +258,21 @@ impl CockroachProxy {
         Self {
             wire: WireProxy::speaking(db.app_url(), Some(dialect)).await,
         }
+    }
+
+    /// The same for a process that plays a node of this region before the server of this URL, whichever of its databases a
+    /// client names. It keeps no states: who asks for the past is shown the present.
+    pub async fn node(server_url: &str, region: &str) -> Self {
+        let dialect = Dialect::of_the_present(region);
+        Self {
+            wire: WireProxy::speaking(server_url, Some(dialect)).await,
+        }
+    }
+
+    /// Serves a connection that was accepted elsewhere, to its end.
+    pub async fn serve(&self, client: TcpStream) {
+        // However a connection ends, both sides are closed by it.
+        let _ = pass(client, self.wire.to.clone(), Arc::clone(&self.wire.rules)).await;
     }
 
     /// Where clients connect.

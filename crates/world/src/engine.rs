@@ -6,10 +6,16 @@ pub mod binaries;
 mod cluster;
 pub mod cockroach;
 mod download;
+mod orphan;
 mod server;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
+use futures_util::future::try_join_all;
 use platform_runtime::Shutdown;
 
 pub use self::{
@@ -28,6 +34,13 @@ use crate::{
 /// The guard gives what it guards 15 s to end by itself, 3 s to leave at once, 3 s to be killed; and a little.
 const END: Duration = Duration::from_secs(25);
 
+/// Pauses before a server is started again that did not start, or not for long.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// A server that ran this long had started.
+const HEALTHY: Duration = Duration::from_secs(10);
+
 /// One server, kept running for as long as the world is.
 struct Kept<'a> {
     folder: &'a Folder,
@@ -38,22 +51,34 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    /// Keeps it running until it is to stop: one that ends is started again at once, and with growing pauses (to 30 s)
-    /// where that fails.
+    /// Keeps it running until it is to stop. One that ends is started again: at once where it ran for a while, and with
+    /// growing pauses where it does not start, or ends as soon as it has.
     async fn running<F>(self, mut running: Running, start: impl Fn() -> F)
     where
         F: Future<Output = Result<Running, EngineError>>,
     {
         let lock = self.folder.child_lock(running.name());
+        let mut pause = PAUSE_FIRST;
         loop {
+            let since = Instant::now();
             tokio::select! {
                 _ = running.wait() => {}
                 () = self.stop.draining() => return running.end(END).await,
             }
             self.progress
                 .step(&format!("{} ended, starting it again", self.what));
-            let mut pause = Duration::from_millis(500);
+            let mut waits = since.elapsed() < HEALTHY;
+            if !waits {
+                pause = PAUSE_FIRST;
+            }
             running = loop {
+                if waits {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.stop.draining() => return,
+                    }
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
                 let started = tokio::select! {
                     started = start() => started,
                     () = self.stop.draining() => {
@@ -69,11 +94,7 @@ impl Kept<'_> {
                         .progress
                         .step(&format!("{error}; next try in {pause:?}")),
                 }
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.stop.draining() => return,
-                }
-                pause = (pause * 2).min(Duration::from_secs(30));
+                waits = true;
             };
             self.progress.step(&format!("{} runs again", self.what));
         }
@@ -177,14 +198,26 @@ pub enum EngineError {
     },
 }
 
-/// Names the server's lock and log.
-pub(crate) const NAME: &str = server::NAME;
+/// Whether a child of this name is a server of the database.
+pub(crate) fn is_server(child: &str) -> bool {
+    child == server::NAME || cockroach::is_node(child)
+}
 
-/// Ends a server whose guard was killed too.
-pub(crate) async fn end_leftovers(hold: &Hold) -> Result<(), EngineError> {
-    let home = cluster::recorded_home(hold.folder())?;
-    let home = home.unwrap_or_else(|| hold.folder().path().to_owned());
-    server::end_processes(hold.folder(), &home.join("data")).await
+/// Ends servers whose guards were killed too.
+pub(crate) async fn end_leftovers(hold: &Hold, children: &[String]) -> Result<(), EngineError> {
+    let folder = hold.folder();
+    let home = cluster::recorded_home(folder)?;
+    let data = home
+        .unwrap_or_else(|| folder.path().to_owned())
+        .join("data");
+    let ends = children.iter().map(async |child| {
+        if child == server::NAME {
+            server::orphan(folder, &data).end().await
+        } else {
+            cockroach::end_leftover(folder, child).await
+        }
+    });
+    try_join_all(ends).await.map(drop)
 }
 
 /// Forgets the database and everything else of a state, wherever it lies. No child may be running.
@@ -197,6 +230,11 @@ pub fn wipe(hold: &Hold) -> Result<(), EngineError> {
 }
 
 impl EngineError {
+    /// Whether another process took the port of a node before the node could: the program says it in Go's words.
+    pub(crate) fn is_port_taken(&self) -> bool {
+        matches!(self, Self::Failed { reason, .. } if reason.contains("address already in use"))
+    }
+
     fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }

@@ -30,13 +30,38 @@ pub struct Guarded {
     pub folder: PathBuf,
     /// The user and group that it runs as, if not the guard's.
     pub account: Option<(u32, u32)>,
+    /// How it is told to end.
+    pub ending: Ending,
 }
 
-/// PostgreSQL's fast shutdown (SIGINT) writes a checkpoint; beyond this it is told to leave at once (SIGQUIT).
-const FAST: Duration = Duration::from_secs(15);
+/// How a server is told to end. What does not end in time is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// PostgreSQL's fast shutdown (SIGINT) writes a checkpoint; beyond its time it is told to leave at once (SIGQUIT).
+    Fast,
+    /// A node of CockroachDB drains (SIGTERM). No signal but SIGKILL tells it to be quicker, and none loses anything.
+    Drain,
+}
 
-/// How long a server may take to leave at once before it is killed.
+/// How long a server may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a server may take to leave at once before it is killed, and to be dead then.
 const IMMEDIATE: Duration = Duration::from_secs(3);
+
+impl Ending {
+    fn steps(self) -> &'static [(Signal, Duration)] {
+        match self {
+            Self::Fast => &[
+                (Signal::INT, PATIENCE),
+                (Signal::QUIT, IMMEDIATE),
+                (Signal::KILL, IMMEDIATE),
+            ],
+            Self::Drain => &[(Signal::TERM, PATIENCE), (Signal::KILL, IMMEDIATE)],
+        }
+    }
+}
 
 /// Runs what standard input says until it ends by itself or standard input does; gives its exit code.
 ///
@@ -69,12 +94,7 @@ pub fn run() -> io::Result<u8> {
     thread::spawn(move || {
         let _ = ended.send(Event::ChildEnded(child.wait()));
     });
-    let mut steps = [
-        (Signal::INT, FAST),
-        (Signal::QUIT, IMMEDIATE),
-        (Signal::KILL, IMMEDIATE),
-    ]
-    .into_iter();
+    let mut steps = guarded.ending.steps().iter().copied();
     let mut deadline: Option<Instant> = None;
     loop {
         let event = match deadline {

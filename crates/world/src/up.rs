@@ -94,7 +94,8 @@ const END: Duration = Duration::from_secs(45);
 /// How often ports are chosen.
 const TRIES_MAX: u32 = 5;
 
-/// The guard of an `up` that was killed ends its server in about a second. Longer means that it was killed too.
+/// The guard of an `up` that was killed ends its server in about a second. Longer means that it was killed too, or that nodes
+/// drain which have nobody left to drain to: then both come to the same.
 const ENGINE_LEFT: Duration = Duration::from_secs(5);
 
 /// Brings a world up and keeps it up until SIGINT, SIGTERM or SIGHUP.
@@ -266,13 +267,14 @@ impl Builder<'_> {
     async fn end_leftovers(&self) -> Result<(), UpError> {
         let folder = self.hold.folder();
         let children = self.hold.known_children();
-        let (engines, others): (Vec<_>, Vec<_>) =
-            children.into_iter().partition(|name| name == engine::NAME);
+        let (engines, others): (Vec<_>, Vec<_>) = children
+            .into_iter()
+            .partition(|name| engine::is_server(name));
         let mut left = wait_for_all(folder, &engines, ENGINE_LEFT).await;
         if !left.is_empty() {
             self.progress
                 .step("ending the database of an earlier world");
-            engine::end_leftovers(self.hold).await?;
+            engine::end_leftovers(self.hold, &left).await?;
             left = wait_for_all(folder, &engines, Duration::ZERO).await;
         }
         left.extend(wait_for_all(folder, &others, region::END).await);
@@ -313,11 +315,10 @@ impl Builder<'_> {
 
     /// Each region's services ask their own region's nodes first.
     async fn cockroach(&self) -> Result<(Option<Base>, Urls), UpError> {
-        let (tags, options) = (self.topology.tags(), &self.options.engine);
-        let cluster = Cockroach::prepare(self.hold, options, &tags, &self.options.exe)?;
+        let tags = self.topology.tags();
         self.progress
             .step("starting CockroachDB, two nodes a region");
-        let running = cluster.start(&self.progress).await?;
+        let (cluster, running) = self.start_nodes(&tags).await?;
         let owner = cluster.owner_url();
         setup::create_database(&owner).await?;
         let regions = tags.into_iter().map(|tag| {
@@ -330,6 +331,26 @@ impl Builder<'_> {
             regions: regions.collect::<Result<_, SetupError>>()?,
         };
         Ok((Some(Base::Cockroach(cluster, running)), urls))
+    }
+
+    /// Every node, ready. Between our look at a port and a node's, another process can take it: then all get others, since
+    /// each is told those of the others.
+    async fn start_nodes(&self, tags: &[RegionTag]) -> Result<(Cockroach, Vec<Running>), UpError> {
+        let mut tries = 1;
+        loop {
+            let options = &self.options.engine;
+            let cluster = Cockroach::prepare(self.hold, options, tags, &self.options.exe)?;
+            match cluster.start(&self.progress).await {
+                Ok(running) => return Ok((cluster, running)),
+                Err(error) if error.is_port_taken() && tries < TRIES_MAX => {
+                    self.progress
+                        .step("a port was taken by another process, choosing others");
+                    end_of_all(self.hold).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// One place for all regions.

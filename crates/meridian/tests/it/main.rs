@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod cli;
+mod cluster;
 mod doctor;
 mod support;
 mod token;

@@ -63,14 +63,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn up(folder: &Path, args: &[&str]) -> Self {
+        Self::start(folder, meridian(folder).arg("up").args(args))
+    }
+
+    /// By an `up` that is all said; what it tells people goes to `up.stderr`.
+    pub(crate) fn start(folder: &Path, up: &mut Command) -> Self {
         let log = std::fs::File::create(folder.join("up.stderr")).unwrap();
-        let mut child = meridian(folder)
-            .arg("up")
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut child = up.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (send, receive) = mpsc::channel();
         thread::spawn(move || {
@@ -137,8 +136,8 @@ impl Drop for World {
     }
 }
 
-/// Runs one statement with `psql`, as a user of the printed URL would.
-pub(crate) fn psql(database: &str, statement: &str) {
+/// Runs one statement with `psql`, as a user of the printed URL would, and returns what it prints.
+pub(crate) fn psql(database: &str, statement: &str) -> String {
     let search = world::engine::Search {
         named: std::env::var_os("MERIDIAN_PG_BIN").map(Into::into),
         path: std::env::var_os("PATH"),
@@ -149,6 +148,7 @@ pub(crate) fn psql(database: &str, statement: &str) {
     command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, database]);
     let ended = ended(&mut command);
     assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.stdout.trim().to_owned()
 }
 
 /// Whether somebody listens there.
@@ -158,20 +158,56 @@ pub(crate) fn listens(authority: &str) -> bool {
 
 /// One GET; status and body.
 pub(crate) fn get(authority: &str, path: &str) -> Option<(u16, String)> {
+    let answer = send(authority, &format!("GET {path}"), &[], "")?;
+    Some((answer.status, answer.body))
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.unwrap_or_else(|| panic!("{name}: {self:?}")).1
+    }
+}
+
+/// One request, such as `GET /readyz`.
+pub(crate) fn send(
+    authority: &str,
+    request: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
     use std::io::Write as _;
     let mut stream = std::net::TcpStream::connect(authority).ok()?;
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_secs(20)))
         .ok()?;
+    let headers: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let length = body.len();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
+        "{request} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     )
     .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    Some(Answer {
+        status: head.split(' ').nth(1)?.parse().ok()?,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    })
 }
 
 /// Waits for a condition instead of for a time.

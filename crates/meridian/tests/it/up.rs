@@ -273,7 +273,7 @@ fn a_cluster_without_its_program_ends_up_with_how_to_get_it() {
 }
 
 /// A port that nobody has now, with two more after it.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     (0..50)
         .find_map(|_| {
             let port = TcpListener::bind("127.0.0.1:0")

@@ -47,7 +47,8 @@ pub(super) enum Translation {
 #[derive(Debug)]
 pub(super) struct Dialect {
     region: String,
-    history: History,
+    /// None: it has no past.
+    history: Option<History>,
     state: Mutex<State>,
 }
 
@@ -59,14 +60,21 @@ struct State {
 
 impl Dialect {
     pub(super) async fn over(db: &TestDb, region: &str) -> Self {
-        let state = State {
-            lag: Duration::from_secs(3),
-            said: Vec::new(),
-        };
+        let history = History::keep(db.owner_url()).await;
+        Self::new(region, Some(history), Duration::from_secs(3))
+    }
+
+    /// Every replica is the present one.
+    pub(super) fn of_the_present(region: &str) -> Self {
+        Self::new(region, None, Duration::ZERO)
+    }
+
+    fn new(region: &str, history: Option<History>, lag: Duration) -> Self {
+        let said = Vec::new();
         Self {
             region: region.to_owned(),
-            history: History::keep(db.owner_url()).await,
-            state: Mutex::new(state),
+            history,
+            state: Mutex::new(State { lag, said }),
         }
     }
 
@@ -79,7 +87,8 @@ impl Dialect {
     }
 
     pub(super) fn keeps(&self, time: Timestamp) -> bool {
-        self.history.reaches(time)
+        let history = self.history.as_ref();
+        history.is_some_and(|history| history.reaches(time))
     }
 
     /// Writes down what is run.
@@ -95,6 +104,15 @@ impl Dialect {
         };
         if let Some((word, code)) = UNKNOWN.into_iter().find(|(word, _)| text.contains(word)) {
             return refused(code, &format!("{word} is PostgreSQL's"));
+        }
+        if text.contains("[SHOW REGIONS FROM CLUSTER]") {
+            return refused("42501", "a PostgreSQL has no regions to show");
+        }
+        if let Some((_, table)) = text.split_once("FROM [SHOW CREATE TABLE ") {
+            let table = table.trim_end_matches(']');
+            return Translation::Text(format!(
+                "SELECT 'CREATE TABLE {table} ()' AS create_statement"
+            ));
         }
         if let Some(rest) = text.strip_prefix("BEGIN AS OF SYSTEM TIME '") {
             return self.begin(rest);
@@ -146,7 +164,7 @@ impl Dialect {
                 text: "AS OF SYSTEM TIME: cannot specify timestamp in the future".into(),
             };
         }
-        match self.history.at(at) {
+        match self.state_at(at) {
             Kept::Younger => Translation::Younger(format!("{READ_ONLY}{rest}")),
             Kept::Present => Translation::Text(format!("{READ_ONLY}{rest}")),
             Kept::Snapshot(id) => Translation::Text(format!(
@@ -176,7 +194,7 @@ impl Dialect {
                 ),
             };
         }
-        match self.history.at(has) {
+        match self.state_at(has) {
             Kept::Younger => Translation::Refused {
                 code: "42P01",
                 text: "relation does not exist".into(),
@@ -187,6 +205,11 @@ impl Dialect {
                 text,
             },
         }
+    }
+
+    fn state_at(&self, time: Timestamp) -> Kept {
+        let history = self.history.as_ref();
+        history.map_or(Kept::Present, |history| history.at(time))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

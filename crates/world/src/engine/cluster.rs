@@ -15,7 +15,7 @@ use tokio::process::Command;
 use super::{Account, Binaries, EngineError};
 use crate::{
     files,
-    guard::Guarded,
+    guard::{Ending, Guarded},
     process::{Running, Spec, telling_line},
     state::{Folder, Hold},
 };
@@ -182,6 +182,7 @@ impl Initdb<'_> {
             ],
             folder: new.to_owned(),
             account: self.account.map(|account| (account.uid, account.gid)),
+            ending: Ending::Fast,
         };
         let log = self.folder.log("initdb");
         let failed = |reason| EngineError::Failed {

@@ -1,6 +1,7 @@
 //! A CockroachDB cluster on this machine: two nodes in each region, as many as it takes to lose a region and go on.
 //!
-//! Nodes are insecure, and listen on the loopback interface only. Their stores, each with its logs, are in the state folder.
+//! Nodes are insecure, and listen on the loopback interface only. Each works in a folder of its own in the state folder, with
+//! its store, and in that its logs.
 
 use std::{
     ffi::OsStr,
@@ -12,12 +13,13 @@ use std::{
 use futures_util::future::join_all;
 use kernel::RegionTag;
 use platform_runtime::Shutdown;
+use rustix::process::Signal;
 use tokio::process::Command;
 
-use super::{END, EngineError, EngineOptions, Kept};
+use super::{EngineError, EngineOptions, Kept, orphan::Orphan};
 use crate::{
     files,
-    guard::Guarded,
+    guard::{Ending, Guarded},
     ports::{self, Reserved, Wish},
     process::{Running, Spec, rotate_log, telling_line},
     progress::Progress,
@@ -30,9 +32,15 @@ const ZONES: [&str; 2] = ["a", "b"];
 const PORT: u16 = 26257;
 /// Of the console of the first node.
 const HTTP_PORT: u16 = 8280;
+/// Begins the names of nodes.
+const PREFIX: &str = "cockroach-";
 /// The database and those who make it.
 const DATABASE: &str = "meridian";
 const OWNER: &str = "root";
+/// In the folder of a node: written once it has started up.
+const PID_FILE: &str = "node.pid";
+/// A node that drains hands its leases to others; with none of them left it tries for ever.
+const DRAIN: Duration = Duration::from_secs(10);
 /// Six nodes that start cold on a laptop.
 const READY: Duration = Duration::from_secs(180);
 
@@ -54,9 +62,9 @@ struct Node {
 }
 
 impl Node {
-    /// Names its lock, its log and its store.
+    /// Names its lock, its log and its folder.
     fn name(&self) -> String {
-        format!("cockroach-{}-{}", self.region, self.zone)
+        format!("{PREFIX}{}-{}", self.region, self.zone)
     }
 
     fn address(&self) -> String {
@@ -172,16 +180,22 @@ impl Cockroach {
     }
 
     async fn start_node(&self, node: &Node) -> Result<Running, EngineError> {
-        let home = self.home();
-        fs::create_dir_all(&home).map_err(EngineError::io(&home))?;
+        let name = node.name();
+        end_leftover(&self.folder, &name).await?;
+        let folder = folder_of(&self.folder, &name);
+        fs::create_dir_all(&folder).map_err(EngineError::io(&folder))?;
+        // The number that an earlier one wrote may be another program's now.
+        let pid_file = folder.join(PID_FILE);
+        files::remove(&pid_file).map_err(EngineError::io(pid_file))?;
         let guarded = Guarded {
             program: self.program.clone(),
             args: self.arguments(node),
-            folder: home,
+            folder,
             account: None,
+            ending: Ending::Drain,
         };
-        let spec = Spec::guarded(&node.name(), &self.exe, &guarded);
-        Ok(Running::spawn(&self.folder, &spec, END).await?)
+        let spec = Spec::guarded(&name, &self.exe, &guarded);
+        Ok(Running::spawn(&self.folder, &spec, Duration::from_secs(1)).await?)
     }
 
     fn arguments(&self, node: &Node) -> Vec<String> {
@@ -189,7 +203,9 @@ impl Cockroach {
         vec![
             "start".into(),
             "--insecure".into(),
-            format!("--store={}", self.home().join(node.name()).display()),
+            // In the node's folder: what is above it may hold what a flag of several fields cannot.
+            "--store=path=store".into(),
+            format!("--pid-file={PID_FILE}"),
             format!("--listen-addr={}", node.address()),
             format!("--http-addr=127.0.0.1:{}", node.http_port),
             format!("--join={}", join.join(",")),
@@ -265,7 +281,7 @@ impl Cockroach {
     }
 
     fn home(&self) -> PathBuf {
-        self.folder.path().join("cockroach")
+        home(&self.folder)
     }
 
     /// There once the cluster is one.
@@ -276,6 +292,33 @@ impl Cockroach {
     fn is_initialised(&self) -> bool {
         self.record().exists()
     }
+}
+
+fn home(folder: &Folder) -> PathBuf {
+    folder.path().join("cockroach")
+}
+
+/// Where a node of this name works.
+fn folder_of(folder: &Folder, node: &str) -> PathBuf {
+    home(folder).join(node)
+}
+
+/// Whether a child of this name is a node.
+pub(super) fn is_node(child: &str) -> bool {
+    child.starts_with(PREFIX)
+}
+
+/// Ends a node without a guard. Only for when its guard is gone, or has had its time.
+pub(super) async fn end_leftover(folder: &Folder, node: &str) -> Result<(), EngineError> {
+    let place = folder_of(folder, node);
+    let left = Orphan {
+        lock: folder.child_lock(node),
+        folder: &place,
+        program: "cockroach",
+        pid_file: place.join(PID_FILE),
+        told: (Signal::TERM, DRAIN),
+    };
+    left.end().await
 }
 
 fn find(path: Option<&OsStr>) -> Option<PathBuf> {

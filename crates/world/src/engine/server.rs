@@ -7,17 +7,18 @@ use std::{
 };
 
 use platform_runtime::Shutdown;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Signal, test_kill_process};
 
 use super::{
     Account, Binaries, EngineError, EngineOptions, Kept, NamedError, Search,
     cluster::{self, Initdb, OWNER},
     download::download,
+    orphan::Orphan,
 };
 use crate::{
-    guard::Guarded,
+    guard::{Ending, Guarded},
     ports::{self, Wish},
-    process::{Running, Spec, lock_within, rotate_log, telling_line},
+    process::{Running, Spec, rotate_log, telling_line},
     progress::Progress,
     state::{Folder, Hold, Passwords},
 };
@@ -215,14 +216,16 @@ impl Engine {
                 .account
                 .as_ref()
                 .map(|account| (account.uid, account.gid)),
+            ending: Ending::Fast,
         }
     }
 
     /// Removes what a server leaves that was killed: its processes, which have its memory, and its pid file.
     async fn clean_up(&self) -> Result<(), EngineError> {
-        end_processes(&self.folder, &self.data).await?;
-        if let Some(pid) = postmaster_pid(&self.data) {
-            if processes_in(&self.data).contains(&pid) {
+        let left = orphan(&self.folder, &self.data);
+        left.end().await?;
+        if let Some(pid) = left.leader() {
+            if left.processes().contains(&pid) {
                 let data = self.data.clone();
                 return Err(EngineError::Foreign {
                     pid: pid.as_raw_nonzero().get(),
@@ -233,38 +236,23 @@ impl Engine {
                 return Ok(()); // perhaps a number used again: the server looks at its shared memory to tell
             }
             // A process of another program may have the number now, which would keep the server from starting.
-            let file = self.data.join(PID_FILE);
+            let file = left.pid_file;
             fs::remove_file(&file).map_err(EngineError::io(file))?;
         }
         Ok(())
     }
 }
 
-/// Ends a server without a guard. Only for when its guard is gone, or has had its time.
-pub(super) async fn end_processes(folder: &Folder, data: &Path) -> Result<(), EngineError> {
-    let lock = folder.child_lock(NAME);
-    let free = |patience| lock_within(&lock, patience);
-    let io = || EngineError::io(&lock);
-    if free(Duration::ZERO).await.map_err(io())?.is_some() {
-        return Ok(());
+/// The server of this data, should its guard be gone. Who outlived the postmaster ends as soon as it looks for it, which a
+/// busy one does not.
+pub(super) fn orphan<'a>(folder: &Folder, data: &'a Path) -> Orphan<'a> {
+    Orphan {
+        lock: folder.child_lock(NAME),
+        folder: data,
+        program: "postgres",
+        pid_file: data.join(PID_FILE),
+        told: (Signal::QUIT, Duration::from_millis(300)),
     }
-    // A postmaster that lives is told to leave at once; processes that outlived theirs end by themselves as soon
-    // as they look for it, which a busy one does not.
-    if let Some(postmaster) = postmaster_pid(data) {
-        signal(postmaster, Signal::QUIT);
-    }
-    if free(Duration::from_millis(300))
-        .await
-        .map_err(io())?
-        .is_none()
-    {
-        for process in processes_in(data) {
-            signal(process, Signal::KILL);
-        }
-    }
-    // Whether it is free now, or somebody's beyond our reach, is seen by who starts the next one.
-    free(Duration::from_secs(5)).await.map_err(io())?;
-    Ok(())
 }
 
 async fn find(
@@ -290,13 +278,13 @@ async fn find(
         .ok_or(EngineError::Named(NamedError::NotThere(folder)))
 }
 
-/// The server's user may be kept from programs that root can run.
 /// Whether the server ended because its port was taken, by a process that may have left it since: another
 /// world that looks for ports holds each for a moment. PostgreSQL says "could not create any TCP/IP sockets".
 fn no_port(reason: &str) -> bool {
     reason.contains("TCP/IP")
 }
 
+/// The server's user may be kept from programs that root can run.
 fn may_run(account: &Account, binaries: &Binaries) -> Result<(), EngineError> {
     let mut command = std::process::Command::new(binaries.folder.join("postgres"));
     super::account::run_as(&mut command, Some(account));
@@ -312,12 +300,6 @@ fn may_run(account: &Account, binaries: &Binaries) -> Result<(), EngineError> {
 
 const PID_FILE: &str = "postmaster.pid";
 
-/// The first line of the server's pid file.
-fn postmaster_pid(data: &Path) -> Option<Pid> {
-    let text = fs::read_to_string(data.join(PID_FILE)).ok()?;
-    Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
-}
-
 /// The eighth line of the pid file says so (as `pg_ctl` reads it, since PostgreSQL 10).
 fn is_ready(data: &Path) -> bool {
     fs::read_to_string(data.join(PID_FILE)).is_ok_and(|text| {
@@ -325,23 +307,4 @@ fn is_ready(data: &Path) -> bool {
             .nth(7)
             .is_some_and(|status| status.trim() == "ready")
     })
-}
-
-/// All processes of a server work in its data folder. Only Linux tells.
-fn processes_in(data: &Path) -> Vec<Pid> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|folder| folder == data))
-        // A person's shell may stand there too.
-        .filter(|entry| {
-            fs::read_to_string(entry.path().join("comm"))
-                .is_ok_and(|name| name.trim() == "postgres")
-        })
-        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
-        .collect()
-}
-
-fn signal(pid: Pid, signal: Signal) {
-    // An error means that it has just ended.
-    let _ = kill_process(pid, signal);
 }

@@ -229,7 +229,7 @@ fn the_guard_ends_its_child_when_its_input_ends() {
     let mut stdin = guard.stdin.take().unwrap();
     writeln!(
         stdin,
-        r#"{{"program":"/bin/sleep","args":["600"],"folder":"/","account":null}}"#
+        r#"{{"program":"/bin/sleep","args":["600"],"folder":"/","account":null,"ending":"fast"}}"#
     )
     .unwrap();
     drop(stdin);
@@ -251,7 +251,7 @@ fn the_guard_passes_on_how_its_child_ended() {
     let mut stdin = guard.stdin.take().unwrap();
     writeln!(
         stdin,
-        r#"{{"program":"/bin/sh","args":["-c","exit 7"],"folder":"/","account":null}}"#
+        r#"{{"program":"/bin/sh","args":["-c","exit 7"],"folder":"/","account":null,"ending":"fast"}}"#
     )
     .unwrap();
     assert_eq!(guard.wait().unwrap().code(), Some(7));
