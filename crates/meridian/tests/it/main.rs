@@ -5,6 +5,7 @@
 mod cli;
 mod cluster;
 mod doctor;
+mod hosts;
 mod support;
 mod token;
 mod up;
