@@ -1,8 +1,8 @@
 //! Whether orders, their lines and what was recorded of them agree.
 //!
-//! What must be equal is added up side by side: every row says of which order (and line) it is, what it is about, and
-//! what it adds to what was found there and to what is expected. So each table is read once, along an index, and no
-//! order is looked up one by one.
+//! What must be equal is added up side by side: every row says of which order (and line) it is, and what it adds to two
+//! figures, as they were found and as they are expected. So each table is read along an index, no order is looked up one
+//! by one, and what is kept while adding up is one row for each order, or for each line, with few and small sums.
 
 use kernel::{
     RegionTag,
@@ -25,273 +25,336 @@ macro_rules! of_offices {
     };
 }
 
-/// What rows `d` (and `l`) say, one row for each thing it is about. What adds the same to both sides is left out early:
-/// most figures of most orders are nothing. The things are joined by name, so that no row needs a plan of its own.
-macro_rules! figures {
-    ($order:literal, $line:literal, $from:expr, [$first:tt $(, $other:tt)* $(,)?]) => {
+/// What rows `d` (and `l`) add to two figures: to what was found, and to what is expected. What adds the same to both is
+/// left out early: most figures of most orders are nothing.
+macro_rules! rows {
+    ($order:literal, $line:literal, $from:expr, [($found_a:literal, $expected_a:literal), ($found_b:literal, $expected_b:literal) $(,)?]) => {
         concat!(
-            "SELECT f.region, f.office, f.order_id, f.line, f.what, f.found, f.expected FROM (\
-             SELECT d.region, d.office, ",
+            "SELECT d.region, d.office, ",
             $order,
-            " AS order_id, ",
+            ", ",
             $line,
-            " AS line, v.what, CASE v.what",
-            found!($first),
-            $(found!($other),)*
-            " END AS found, CASE v.what",
-            expected!($first),
-            $(expected!($other),)*
-            " END AS expected",
+            ", ",
+            $found_a,
+            ", ",
+            $expected_a,
+            ", ",
+            $found_b,
+            ", ",
+            $expected_b,
             $from,
-            "CROSS JOIN (VALUES ",
-            named!($first),
-            $(", ", named!($other),)*
-            ") AS v (what)) AS f WHERE f.found <> f.expected"
+            "WHERE ",
+            $found_a,
+            " <> ",
+            $expected_a,
+            " OR ",
+            $found_b,
+            " <> ",
+            $expected_b
         )
     };
 }
 
-macro_rules! named {
-    (($what:literal, $found:literal, $expected:literal)) => {
-        concat!("('", $what, "')")
+/// Two figures of orders (or lines) and all that adds to them; of those that one of the two differs of, a row for each.
+macro_rules! pair {
+    ([$a:literal, $b:literal], [$first:expr $(, $other:expr)* $(,)?]) => {
+        concat!(
+            "SELECT y.region, y.office, y.order_id, y.line, v.what, \
+                 CASE v.what WHEN '", $a, "' THEN y.found_a ELSE y.found_b END AS found, \
+                 CASE v.what WHEN '", $a, "' THEN y.expected_a ELSE y.expected_b END AS expected \
+             FROM (SELECT x.region, x.office, x.order_id, x.line, sum(x.found_a) AS found_a, \
+                 sum(x.expected_a) AS expected_a, sum(x.found_b) AS found_b, sum(x.expected_b) AS expected_b FROM (",
+            $first,
+            $(" UNION ALL ", $other,)*
+            ") AS x (region, office, order_id, line, found_a, expected_a, found_b, expected_b) \
+             GROUP BY x.region, x.office, x.order_id, x.line \
+             HAVING sum(x.found_a) <> sum(x.expected_a) OR sum(x.found_b) <> sum(x.expected_b)) AS y \
+             CROSS JOIN (VALUES ('", $a, "'), ('", $b, "')) AS v (what)"
+        )
     };
 }
 
-macro_rules! found {
-    (($what:literal, $found:literal, $expected:literal)) => {
-        concat!(" WHEN '", $what, "' THEN ", $found)
+/// How many figures differ, and the first `$3` of them.
+macro_rules! first {
+    ($first:expr $(, $other:expr)* $(,)?) => {
+        concat!(
+            "SELECT z.region, z.office, z.order_id, z.line, z.what, z.found::TEXT AS found, \
+                 z.expected::TEXT AS expected, count(*) OVER () AS faults FROM (",
+            $first,
+            $(" UNION ALL ", $other,)*
+            ") AS z WHERE z.found <> z.expected ORDER BY z.region, z.order_id, z.line, z.what LIMIT $3"
+        )
     };
 }
 
-macro_rules! expected {
-    (($what:literal, $found:literal, $expected:literal)) => {
-        concat!(" WHEN '", $what, "' THEN ", $expected)
-    };
-}
-
-/// The columns of orders against their documents, and the columns of documents against their lines.
-const ORDERS: &str = concat!(
-    "SELECT x.region, x.office, x.order_id, NULL::UUID AS line, x.what, sum(x.found)::TEXT AS found, \
-         sum(x.expected)::TEXT AS expected, count(*) OVER () AS faults FROM (",
-    figures!(
-        "d.id",
-        "NULL::UUID",
-        of_offices!("orders"),
-        [
-            ("subtotal_minor", "d.subtotal_minor::NUMERIC", "0::NUMERIC"),
-            ("tax_minor", "d.tax_minor::NUMERIC", "0::NUMERIC"),
-            ("invoiced_minor", "d.invoiced_minor::NUMERIC", "0::NUMERIC"),
-            ("credited_minor", "d.credited_minor::NUMERIC", "0::NUMERIC"),
-            ("paid_minor", "d.paid_minor::NUMERIC", "0::NUMERIC"),
-            ("refunded_minor", "d.refunded_minor::NUMERIC", "0::NUMERIC"),
-            (
-                "receivable_minor",
-                "d.receivable_minor::NUMERIC",
-                "0::NUMERIC"
-            ),
-            ("deposit_minor", "d.deposit_minor::NUMERIC", "0::NUMERIC"),
-        ]
-    ),
-    " UNION ALL ",
-    figures!(
-        "d.id",
-        "NULL::UUID",
+/// Lines `l` of the orders.
+macro_rules! order_lines {
+    () => {
         concat!(
             of_offices!("orders"),
             "JOIN sales.order_lines AS l ON l.region = d.region AND l.order_id = d.id "
-        ),
-        [
-            (
-                "subtotal_minor",
-                "0::NUMERIC",
-                "l.quantity::NUMERIC * l.unit_price_minor"
-            ),
-            (
-                "tax_minor",
-                "0::NUMERIC",
-                "floor((l.quantity::NUMERIC * l.unit_price_minor * l.tax_rate_bp + 5000) / 10000)"
-            ),
-        ]
-    ),
-    " UNION ALL ",
-    figures!(
-        "d.order_id",
-        "NULL::UUID",
-        of_offices!("shipments"),
-        [
-            (
-                "invoiced_minor",
-                "0::NUMERIC",
-                "d.net_minor::NUMERIC + d.tax_minor"
-            ),
-            (
-                "receivable_minor",
-                "0::NUMERIC",
-                "d.net_minor::NUMERIC + d.tax_minor - d.deposit_minor"
-            ),
-            ("deposit_minor", "0::NUMERIC", "-d.deposit_minor::NUMERIC"),
-            (
-                "shipments.amount_minor",
-                "d.net_minor::NUMERIC + d.tax_minor",
-                "0::NUMERIC"
-            ),
-            (
-                "shipments.cost_minor",
-                "d.cost_minor::NUMERIC",
-                "0::NUMERIC"
-            ),
-        ]
-    ),
-    " UNION ALL ",
-    figures!(
-        "d.order_id",
-        "NULL::UUID",
+        )
+    };
+}
+
+/// Lines `l` of the shipments.
+macro_rules! shipment_lines {
+    () => {
         concat!(
             of_offices!("shipments"),
             "JOIN sales.shipment_lines AS l ON l.region = d.region AND l.shipment = d.id "
-        ),
-        [
-            (
-                "shipments.amount_minor",
-                "0::NUMERIC",
-                "l.net_minor::NUMERIC + l.tax_minor"
-            ),
-            (
-                "shipments.cost_minor",
-                "0::NUMERIC",
-                "l.cost_minor::NUMERIC"
-            ),
-        ]
-    ),
-    " UNION ALL ",
-    figures!(
-        "d.order_id",
-        "NULL::UUID",
-        of_offices!("returns"),
-        [
-            (
-                "credited_minor",
-                "0::NUMERIC",
-                "d.net_minor::NUMERIC + d.tax_minor"
-            ),
-            (
-                "receivable_minor",
-                "0::NUMERIC",
-                "-d.net_minor::NUMERIC - d.tax_minor"
-            ),
-            (
-                "returns.amount_minor",
-                "d.net_minor::NUMERIC + d.tax_minor",
-                "0::NUMERIC"
-            ),
-            ("returns.cost_minor", "d.cost_minor::NUMERIC", "0::NUMERIC"),
-        ]
-    ),
-    " UNION ALL ",
-    figures!(
-        "d.order_id",
-        "NULL::UUID",
+        )
+    };
+}
+
+/// Lines `l` of the returns.
+macro_rules! return_lines {
+    () => {
         concat!(
             of_offices!("returns"),
             "JOIN sales.return_lines AS l ON l.region = d.region AND l.return_id = d.id "
-        ),
+        )
+    };
+}
+
+/// The columns of orders against their lines and documents, and the columns of documents against their lines.
+const ORDERS: &str = first!(
+    pair!(
+        ["subtotal_minor", "tax_minor"],
         [
-            (
-                "returns.amount_minor",
-                "0::NUMERIC",
-                "l.net_minor::NUMERIC + l.tax_minor"
+            rows!(
+                "d.id",
+                "NULL::UUID",
+                of_offices!("orders"),
+                [
+                    ("d.subtotal_minor", "0::NUMERIC"),
+                    ("d.tax_minor", "0::NUMERIC")
+                ]
             ),
-            ("returns.cost_minor", "0::NUMERIC", "l.cost_minor::NUMERIC"),
-        ]
-    ),
-    " UNION ALL ",
-    figures!(
-        "d.order_id",
-        "NULL::UUID",
-        of_offices!("payments"),
-        [
-            (
-                "paid_minor",
-                "0::NUMERIC",
-                "CASE WHEN d.kind = 'refund' THEN 0 ELSE d.amount_minor END::NUMERIC"
-            ),
-            (
-                "refunded_minor",
-                "0::NUMERIC",
-                "CASE WHEN d.kind = 'refund' THEN d.amount_minor ELSE 0 END::NUMERIC"
-            ),
-            (
-                "receivable_minor",
-                "0::NUMERIC",
-                "CASE WHEN d.kind = 'refund' THEN d.receivable_minor ELSE -d.receivable_minor END::NUMERIC"
-            ),
-            (
-                "deposit_minor",
-                "0::NUMERIC",
-                "CASE WHEN d.kind = 'refund' THEN -d.deposit_minor ELSE d.deposit_minor END::NUMERIC"
+            rows!(
+                "d.id",
+                "NULL::UUID",
+                order_lines!(),
+                [
+                    ("0::INT8", "l.quantity::NUMERIC * l.unit_price_minor"),
+                    (
+                        "0::INT8",
+                        "floor((l.quantity::NUMERIC * l.unit_price_minor * l.tax_rate_bp + 5000) / 10000)"
+                    )
+                ]
             ),
         ]
     ),
-    ") AS x GROUP BY x.region, x.office, x.order_id, x.what HAVING sum(x.found) <> sum(x.expected) \
-     ORDER BY x.region, x.order_id, x.what LIMIT $3"
+    pair!(
+        ["invoiced_minor", "credited_minor"],
+        [
+            rows!(
+                "d.id",
+                "NULL::UUID",
+                of_offices!("orders"),
+                [
+                    ("d.invoiced_minor", "0::NUMERIC"),
+                    ("d.credited_minor", "0::NUMERIC")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("shipments"),
+                [
+                    ("0::INT8", "d.net_minor::NUMERIC + d.tax_minor"),
+                    ("0::INT8", "0::NUMERIC")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("returns"),
+                [
+                    ("0::INT8", "0::NUMERIC"),
+                    ("0::INT8", "d.net_minor::NUMERIC + d.tax_minor")
+                ]
+            ),
+        ]
+    ),
+    pair!(
+        ["paid_minor", "refunded_minor"],
+        [
+            rows!(
+                "d.id",
+                "NULL::UUID",
+                of_offices!("orders"),
+                [("d.paid_minor", "0::INT8"), ("d.refunded_minor", "0::INT8")]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("payments"),
+                [
+                    (
+                        "0::INT8",
+                        "CASE WHEN d.kind = 'refund' THEN 0 ELSE d.amount_minor END"
+                    ),
+                    (
+                        "0::INT8",
+                        "CASE WHEN d.kind = 'refund' THEN d.amount_minor ELSE 0 END"
+                    )
+                ]
+            ),
+        ]
+    ),
+    pair!(
+        ["receivable_minor", "deposit_minor"],
+        [
+            rows!(
+                "d.id",
+                "NULL::UUID",
+                of_offices!("orders"),
+                [
+                    ("d.receivable_minor", "0::NUMERIC"),
+                    ("d.deposit_minor", "0::INT8")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("shipments"),
+                [
+                    (
+                        "0::INT8",
+                        "d.net_minor::NUMERIC + d.tax_minor - d.deposit_minor"
+                    ),
+                    ("0::INT8", "-d.deposit_minor")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("returns"),
+                [
+                    ("0::INT8", "-d.net_minor::NUMERIC - d.tax_minor"),
+                    ("0::INT8", "0::INT8")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("payments"),
+                [
+                    (
+                        "0::INT8",
+                        "CASE WHEN d.kind = 'refund' THEN d.receivable_minor ELSE -d.receivable_minor END::NUMERIC"
+                    ),
+                    (
+                        "0::INT8",
+                        "CASE WHEN d.kind = 'refund' THEN -d.deposit_minor ELSE d.deposit_minor END"
+                    )
+                ]
+            ),
+        ]
+    ),
+    pair!(
+        ["shipments.amount_minor", "shipments.cost_minor"],
+        [
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("shipments"),
+                [
+                    ("d.net_minor::NUMERIC + d.tax_minor", "0::NUMERIC"),
+                    ("d.cost_minor", "0::INT8")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                shipment_lines!(),
+                [
+                    ("0::NUMERIC", "l.net_minor::NUMERIC + l.tax_minor"),
+                    ("0::INT8", "l.cost_minor")
+                ]
+            ),
+        ]
+    ),
+    pair!(
+        ["returns.amount_minor", "returns.cost_minor"],
+        [
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                of_offices!("returns"),
+                [
+                    ("d.net_minor::NUMERIC + d.tax_minor", "0::NUMERIC"),
+                    ("d.cost_minor", "0::INT8")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "NULL::UUID",
+                return_lines!(),
+                [
+                    ("0::NUMERIC", "l.net_minor::NUMERIC + l.tax_minor"),
+                    ("0::INT8", "l.cost_minor")
+                ]
+            ),
+        ]
+    )
 );
 
 /// What lines say was shipped and returned against the documents, and how much that may be at most.
-const LINES: &str = concat!(
-    "SELECT x.region, x.office, x.order_id, x.line, x.what, sum(x.found)::TEXT AS found, \
-         sum(x.expected)::TEXT AS expected, count(*) OVER () AS faults FROM (",
-    figures!(
-        "d.id",
-        "l.id",
-        concat!(
-            of_offices!("orders"),
-            "JOIN sales.order_lines AS l ON l.region = d.region AND l.order_id = d.id "
-        ),
+const LINES: &str = first!(
+    pair!(
+        ["shipped", "cost_minor"],
         [
-            ("shipped", "l.shipped", "0::INT8"),
-            ("returned", "l.returned", "0::INT8"),
-            ("cost_minor", "l.cost_minor", "0::INT8"),
-            ("cost_returned_minor", "l.cost_returned_minor", "0::INT8"),
-            (
-                "shipped + cancelled",
-                "greatest(l.shipped + l.cancelled, l.quantity)",
-                "l.quantity"
+            rows!(
+                "d.id",
+                "l.id",
+                order_lines!(),
+                [("l.shipped", "0::INT8"), ("l.cost_minor", "0::INT8")]
             ),
-            (
-                "returned of shipped",
-                "greatest(l.returned, l.shipped)",
-                "l.shipped"
+            rows!(
+                "d.order_id",
+                "l.line",
+                shipment_lines!(),
+                [("0::INT8", "l.quantity"), ("0::INT8", "l.cost_minor")]
             ),
         ]
     ),
-    " UNION ALL ",
-    figures!(
-        "d.order_id",
-        "l.line",
-        concat!(
-            of_offices!("shipments"),
-            "JOIN sales.shipment_lines AS l ON l.region = d.region AND l.shipment = d.id "
-        ),
+    pair!(
+        ["returned", "cost_returned_minor"],
         [
-            ("shipped", "0::INT8", "l.quantity"),
-            ("cost_minor", "0::INT8", "l.cost_minor"),
+            rows!(
+                "d.id",
+                "l.id",
+                order_lines!(),
+                [
+                    ("l.returned", "0::INT8"),
+                    ("l.cost_returned_minor", "0::INT8")
+                ]
+            ),
+            rows!(
+                "d.order_id",
+                "l.line",
+                return_lines!(),
+                [("0::INT8", "l.quantity"), ("0::INT8", "l.cost_minor")]
+            ),
         ]
     ),
-    " UNION ALL ",
-    figures!(
-        "d.order_id",
-        "l.line",
-        concat!(
-            of_offices!("returns"),
-            "JOIN sales.return_lines AS l ON l.region = d.region AND l.return_id = d.id "
-        ),
-        [
-            ("returned", "0::INT8", "l.quantity"),
-            ("cost_returned_minor", "0::INT8", "l.cost_minor"),
-        ]
-    ),
-    ") AS x GROUP BY x.region, x.office, x.order_id, x.line, x.what HAVING sum(x.found) <> sum(x.expected) \
-     ORDER BY x.region, x.order_id, x.line, x.what LIMIT $3"
+    pair!(
+        ["shipped + cancelled", "returned of shipped"],
+        [rows!(
+            "d.id",
+            "l.id",
+            order_lines!(),
+            [
+                (
+                    "greatest(l.shipped + l.cancelled, l.quantity)",
+                    "l.quantity"
+                ),
+                ("greatest(l.returned, l.shipped)", "l.shipped")
+            ]
+        ),]
+    )
 );
 
 /// Lines of confirmed orders of which something is still to be shipped.
