@@ -13,8 +13,9 @@ mod shipments;
 mod timeline;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use kernel::{Call, OfficeCode, RegionTag, SystemError};
-use platform_http::System;
+use kernel::{Call, Intent, Invalid, OfficeCode, RegionTag, SystemError};
+use platform_http::{ImportBatch, System};
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::App;
@@ -69,22 +70,29 @@ async fn belongs_to(
     Ok((app.db.primary().clone(), None))
 }
 
-/// Region of the keys of a write, and the office written to.
-type Home = (RegionTag, Option<OfficeCode>);
-
-/// What [`belongs_to`] says of each office. Boxed and owning what it needs: a future that borrows is not Send for every
-/// lifetime, which handlers need.
-fn homes(
+/// The writes of a batch, each with what its body says. Boxed and owning what it needs: a future that borrows is not Send
+/// for every lifetime, which handlers need.
+fn writes<C: Send + 'static>(
     app: App,
-    call: Call,
-    offices: Vec<Option<OfficeCode>>,
-) -> BoxFuture<'static, Result<Vec<Home>, SystemError>> {
+    batch: &ImportBatch,
+    operation: &'static str,
+    command: fn(&Value) -> Result<C, Invalid>,
+) -> BoxFuture<'static, Result<Vec<Write<C>>, SystemError>> {
+    let rows = batch.rows.iter().map(|row| {
+        let intent = batch.intent(row, operation, app.db.primary().clone(), None);
+        (intent, bodies::office(&row.body), command(&row.body))
+    });
+    let rows: Vec<_> = rows.collect();
     async move {
-        let mut homes = Vec::with_capacity(offices.len());
-        for office in offices {
-            homes.push(belongs_to(&app, &call, office).await?);
+        let mut writes = Vec::with_capacity(rows.len());
+        for (mut intent, office, command) in rows {
+            (intent.home, intent.office) = belongs_to(&app, &intent.call, office).await?;
+            writes.push((intent, command));
         }
-        Ok(homes)
+        Ok(writes)
     }
     .boxed()
 }
+
+/// A write, and what its body says.
+type Write<C> = (Intent, Result<C, Invalid>);

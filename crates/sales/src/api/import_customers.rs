@@ -6,7 +6,7 @@ use platform_http::{
     RowIds, permission::SalesWrite,
 };
 
-use super::{bodies, homes};
+use super::{bodies::customers::create_customer, writes};
 use crate::{App, ops::import_customers as import};
 
 /// Columns are the members of a new customer.
@@ -47,13 +47,7 @@ pub(super) async fn import_customers(
         .run(&caller, &FORMAT, move |batch: ImportBatch| {
             let app = app.clone();
             async move {
-                let offices = batch.rows.iter().map(|row| bodies::office(&row.body));
-                let homes = homes(app.clone(), batch.call.clone(), offices.collect()).await?;
-                let mut rows = Vec::with_capacity(batch.rows.len());
-                for (row, (home, office)) in batch.rows.iter().zip(homes) {
-                    let intent = batch.intent(row, "import_customers", home, office);
-                    rows.push((intent, bodies::customers::create_customer(&row.body)));
-                }
+                let rows = writes(app.clone(), &batch, "import_customers", create_customer).await?;
                 import::import_customers(app, rows, move |all| batch.commits(all)).await
             }
         })

@@ -1,17 +1,13 @@
 //! `/v1/sales/orders/imports`
 
 use axum::{extract::State, response::Response};
-use platform_db::offices::OfficeHome;
 use platform_http::{
     ApiError, Can, Column, ImportBatch, ImportFormat, ImportParams, ImportRequest, ImportResult,
     Lines, RowIds, permission::SalesWrite,
 };
 
-use super::{bodies, homes};
-use crate::{
-    App,
-    ops::import_orders::{self as import, Row},
-};
+use super::{bodies::orders::create_order, writes};
+use crate::{App, ops::import_orders as import};
 
 /// One line of an order per row: a run of rows with one reference is one order.
 static FORMAT: ImportFormat = ImportFormat {
@@ -59,19 +55,7 @@ pub(super) async fn import_orders(
         .run(&caller, &FORMAT, move |batch: ImportBatch| {
             let app = app.clone();
             async move {
-                let offices = batch.rows.iter().map(|row| bodies::office(&row.body));
-                let homes = homes(app.clone(), batch.call.clone(), offices.collect()).await?;
-                let mut rows = Vec::with_capacity(batch.rows.len());
-                for (row, (region, office)) in batch.rows.iter().zip(homes) {
-                    rows.push(Row {
-                        home: office.clone().map(|office| OfficeHome {
-                            region: region.clone(),
-                            office,
-                        }),
-                        intent: batch.intent(row, "import_orders", region, office),
-                        command: bodies::orders::create_order(&row.body),
-                    });
-                }
+                let rows = writes(app.clone(), &batch, "import_orders", create_order).await?;
                 import::import_orders(app, rows, move |all| batch.commits(all)).await
             }
         })

@@ -1,7 +1,10 @@
 //! What payments, shipments and returns have in common: each changes its order, and posts to the books about it.
 
-use accounting::ledger::{NewEntry, NewPosting, Source, Subject};
-use kernel::{AccountCode, AmountMinor, Invalid, id::OrderLineId};
+use accounting::ledger::{Books, NewEntry, NewPosting, PostError, Source, Subject};
+use kernel::{
+    AccountCode, AmountMinor, Invalid,
+    id::{EntryId, OrderLineId},
+};
 use platform_db::{DbError, Event, Txn};
 use serde_json::Value;
 use warehouse::stock::Place;
@@ -85,6 +88,40 @@ pub(super) fn entry(
         },
         postings,
     }
+}
+
+/// What a shipment or return posted.
+pub(super) struct Posted {
+    /// The entry that takes goods off the books or brings them onto them, if they were worth anything.
+    pub(super) of_goods: Option<EntryId>,
+    pub(super) entries: Vec<EntryId>,
+    /// What the goods had cost.
+    pub(super) cost: AmountMinor,
+}
+
+/// An entry about the order for each rule of a document that moves anything. The first rule is that of the goods.
+pub(super) fn post_rules<const N: usize>(
+    txn: &Txn<'_>,
+    books: &mut Books,
+    (order, kind, id): (&Order, &str, String),
+    (cost, rules): (AmountMinor, [(&str, Vec<NewPosting>); N]),
+) -> Result<Posted, PostError> {
+    let mut posted = Posted {
+        of_goods: None,
+        entries: Vec::new(),
+        cost,
+    };
+    for (index, (rule, postings)) in rules.into_iter().enumerate() {
+        let entry = entry(order, (kind, id.clone()), rule, postings);
+        let Some(entry) = books.post(txn, entry)? else {
+            continue;
+        };
+        if index == 0 {
+            posted.of_goods = Some(entry.id().clone());
+        }
+        posted.entries.push(entry.id().clone());
+    }
+    Ok(posted)
 }
 
 /// Says what became of the order, with the document that made it so.

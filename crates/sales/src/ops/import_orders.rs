@@ -14,32 +14,17 @@ use super::{
 };
 use crate::App;
 
-/// An order on its way.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) intent: Intent,
-    /// Where the office is that the body names; `None` if there is no such office.
-    pub(crate) home: Option<OfficeHome>,
-    pub(crate) command: Result<CreateOrder, Invalid>,
-}
-
-/// What is known of a row besides its intent.
-type Known = (Option<OfficeHome>, Result<CreateOrder, Invalid>);
-
 /// `commits`: whether to commit, given whether every order can be taken.
 pub(crate) async fn import_orders(
     app: App,
-    mut rows: Vec<Row>,
+    rows: Vec<(Intent, Result<CreateOrder, Invalid>)>,
     commits: impl Fn(bool) -> bool + Send + Sync,
 ) -> Result<RowsEnd<CreateOrderError>, OpError<CreateOrderError>> {
     let levels = hot_names(&rows);
-    if let Some(first) = rows.first_mut() {
-        first.intent.hot.extend(levels); // the transaction is as hot as all of its rows
+    let (mut intents, commands): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    if let Some(first) = intents.first_mut() {
+        first.hot.extend(levels); // the transaction is as hot as all of its rows
     }
-    let (intents, known): (Vec<Intent>, Vec<Known>) = rows
-        .into_iter()
-        .map(|row| (row.intent, (row.home, row.command)))
-        .unzip();
     app.db
         .write_rows(intents, async move |txn, open| {
             // Owned, not iterated across an await: a handler's future must be Send for every lifetime.
@@ -47,12 +32,12 @@ pub(crate) async fn import_orders(
                 .iter()
                 .map(|(index, intent)| (index, intent.clone()))
                 .collect();
-            let mut desks = open_all(txn, &open, &known).await?;
+            let mut desks = open_all(txn, &open, &commands).await?;
             let mut done = Vec::with_capacity(open.len());
             for (index, intent) in &open {
                 let row = txn.for_row(intent);
-                let ended = match known.get(*index) {
-                    Some(known) => take(&row, &mut desks, known).await,
+                let ended = match commands.get(*index) {
+                    Some(command) => take(&row, &mut desks, command.clone()).await,
                     None => Err(TxError::Db(DbError::NoRow)),
                 };
                 done.push(match ended {
@@ -81,10 +66,10 @@ const TABLES: &[&str] = &[
 ];
 
 /// The levels of what is to be held at once.
-fn hot_names(rows: &[Row]) -> Vec<String> {
-    let mut places: BTreeMap<&OfficeHome, Vec<Place>> = BTreeMap::new();
-    for row in rows {
-        if let (Some(home), Ok(command)) = (&row.home, &row.command)
+fn hot_names(rows: &[(Intent, Result<CreateOrder, Invalid>)]) -> Vec<String> {
+    let mut places: BTreeMap<OfficeHome, Vec<Place>> = BTreeMap::new();
+    for (intent, command) in rows {
+        if let (Some(home), Ok(command)) = (home(intent), command)
             && command.hold_seconds.is_some()
         {
             let of_office = places.entry(home).or_default();
@@ -93,21 +78,29 @@ fn hot_names(rows: &[Row]) -> Vec<String> {
     }
     places
         .into_iter()
-        .flat_map(|(home, places)| stock::hot_names(home, &places))
+        .flat_map(|(home, places)| stock::hot_names(&home, &places))
         .collect()
+}
+
+/// Where the office is that a body names, if there is such an office.
+fn home(intent: &Intent) -> Option<OfficeHome> {
+    Some(OfficeHome {
+        region: intent.home.clone(),
+        office: intent.office.clone()?,
+    })
 }
 
 /// The desks of the offices that the open rows name.
 async fn open_all(
     txn: &Txn<'_>,
     open: &[(usize, Intent)],
-    known: &[Known],
+    commands: &[Result<CreateOrder, Invalid>],
 ) -> Result<BTreeMap<OfficeCode, OrderDesk>, DbError> {
     let mut asked: BTreeMap<OfficeHome, Asked> = BTreeMap::new();
     for (index, intent) in open {
-        if let Some((Some(home), Ok(command))) = known.get(*index) {
-            let of_office = asked.entry(home.clone()).or_default();
-            of_office.add(intent, &home.region, command);
+        if let (Some(home), Some(Ok(command))) = (home(intent), commands.get(*index)) {
+            let of_office = asked.entry(home).or_default();
+            of_office.add(intent, &intent.home, command);
         }
     }
     let mut asked: Vec<(OfficeHome, Asked)> = asked.into_iter().collect();
@@ -123,10 +116,10 @@ async fn open_all(
 async fn take(
     row: &Txn<'_>,
     desks: &mut BTreeMap<OfficeCode, OrderDesk>,
-    (home, command): &Known,
+    command: Result<CreateOrder, Invalid>,
 ) -> Result<Reply, TxError<CreateOrderError>> {
-    let command = command.clone()?;
-    let home = home.as_ref().ok_or_else(office_unknown)?;
-    let desk = desks.get_mut(&home.office).ok_or(DbError::NoRow)?;
+    let command = command?;
+    let office = row.intent().office.as_ref().ok_or_else(office_unknown)?;
+    let desk = desks.get_mut(office).ok_or(DbError::NoRow)?;
     desk.take(row, command).await
 }

@@ -4,13 +4,15 @@ use accounting::ledger::{Books, PostError, chart};
 use futures_util::try_join;
 use kernel::{
     AmountMinor, Intent, Invalid, Month, OfficeCode, OpError, Reply,
-    id::{EntryId, MovementId, OrderId, OrderLineId, Return as ReturnKindOfId, ReturnId},
+    id::{MovementId, OrderId, OrderLineId, Return as ReturnKindOfId, ReturnId},
 };
 use platform_db::{DbError, Refusal, TxError, Txn};
 use warehouse::stock::{Booked, OrderStock};
 
 use super::{
-    documents::{audit_order, check_lines, emit_order, entry, places_of, posting, units_of},
+    documents::{
+        Posted, audit_order, check_lines, emit_order, places_of, post_rules, posting, units_of,
+    },
     order::{Whereabouts, lock_order, office_of},
 };
 use crate::{
@@ -177,14 +179,6 @@ fn restock(
         .collect()
 }
 
-/// What a return posted.
-struct Posted {
-    /// The entry that brings the goods onto the books, if they were worth anything.
-    of_goods: Option<EntryId>,
-    entries: Vec<EntryId>,
-    cost: AmountMinor,
-}
-
 /// An entry for what goes to the shelf, one for what goes to scrap, one for what is credited: none is larger than an
 /// amount of the order.
 fn post(
@@ -219,24 +213,11 @@ fn post(
             ],
         ),
     ];
-    let mut posted = Posted {
-        of_goods: None,
-        entries: Vec::new(),
-        cost: restocked
-            .plus(scrapped)
-            .map_err(|_| GoodsError::OutOfRange)?,
-    };
-    for (rule, postings) in rules {
-        let entry = entry(order, ("return", id.to_string()), rule, postings);
-        let Some(entry) = books.post(txn, entry)? else {
-            continue;
-        };
-        if rule == "restock" {
-            posted.of_goods = Some(entry.id().clone());
-        }
-        posted.entries.push(entry.id().clone());
-    }
-    Ok(posted)
+    let cost = restocked
+        .plus(scrapped)
+        .map_err(|_| GoodsError::OutOfRange)?;
+    let document = (order, "return", id.to_string());
+    Ok(post_rules(txn, books, document, (cost, rules))?)
 }
 
 fn lines(

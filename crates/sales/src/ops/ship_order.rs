@@ -4,14 +4,16 @@ use accounting::ledger::{Books, PostError, chart};
 use futures_util::try_join;
 use kernel::{
     AmountMinor, Intent, Invalid, Month, OfficeCode, OpError, Reply,
-    id::{EntryId, MovementId, OrderId, OrderLineId, Shipment as ShipmentKindOfId, ShipmentId},
+    id::{MovementId, OrderId, OrderLineId, Shipment as ShipmentKindOfId, ShipmentId},
     money::OutOfRange,
 };
 use platform_db::{DbError, Refusal, TxError, Txn};
 use warehouse::stock::{Booked, OrderStock};
 
 use super::{
-    documents::{audit_order, check_lines, emit_order, entry, places_of, posting, units_of},
+    documents::{
+        Posted, audit_order, check_lines, emit_order, places_of, post_rules, posting, units_of,
+    },
     order::{Whereabouts, lock_order, office_of},
 };
 use crate::{
@@ -163,14 +165,6 @@ fn wanted(
     Ok(wanted)
 }
 
-/// What a shipment posted.
-struct Posted {
-    /// The entry that takes the goods off the books, if they were worth anything.
-    of_goods: Option<EntryId>,
-    entries: Vec<EntryId>,
-    cost: AmountMinor,
-}
-
 /// An entry for the goods, one for what is invoiced, one for the deposit applied to it: none is larger than an amount of
 /// the order.
 fn post(
@@ -206,22 +200,8 @@ fn post(
             )],
         ),
     ];
-    let mut posted = Posted {
-        of_goods: None,
-        entries: Vec::new(),
-        cost,
-    };
-    for (rule, postings) in rules {
-        let entry = entry(order, ("shipment", id.to_string()), rule, postings);
-        let Some(entry) = books.post(txn, entry)? else {
-            continue;
-        };
-        if rule == "cost" {
-            posted.of_goods = Some(entry.id().clone());
-        }
-        posted.entries.push(entry.id().clone());
-    }
-    Ok(posted)
+    let document = (order, "shipment", id.to_string());
+    Ok(post_rules(txn, books, document, (cost, rules))?)
 }
 
 fn lines(

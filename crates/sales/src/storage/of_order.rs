@@ -1,13 +1,18 @@
 //! What the tables of an order's shipments, returns and payments have in common.
 
+use std::collections::BTreeMap;
+
 use kernel::{
-    AmountMinor, PageRequest, Quantity, RegionTag, Timestamp,
+    AmountMinor, Id, Kind, PageRequest, Quantity, RegionTag, Timestamp,
     id::{EntryId, ItemId, OrderId, OrderLineId},
 };
 use platform_db::{DbError, Row, Session};
 use uuid::Uuid;
 
-use crate::domain::{delivery::Units, line::Worth};
+use crate::domain::{
+    delivery::{Delivery, Units},
+    line::Worth,
+};
 
 /// Which documents of an order a list shows.
 #[derive(Debug, Clone)]
@@ -47,14 +52,54 @@ pub(super) async fn page_of_order(
         .await
 }
 
-pub(super) fn worth_from(row: &Row) -> Result<Worth, DbError> {
+/// What rows of shipments or returns have in common. Lines, by `sql` with their document in the column `document`, come
+/// with it and never change, so that a second statement finds all of them.
+pub(super) async fn deliveries<K: Kind, L>(
+    session: &Session,
+    (region, rows): (&RegionTag, &[Row]),
+    (sql, document): (&'static str, &str),
+    line: impl Fn(&Row) -> Result<L, DbError>,
+) -> Result<Vec<Delivery<Id<K>, L>>, DbError> {
+    let ids: Vec<Uuid> = rows
+        .iter()
+        .map(|row| row.get("id"))
+        .collect::<Result<_, _>>()?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut lines: BTreeMap<Uuid, Vec<L>> = BTreeMap::new();
+    for row in session.rows(sql, &[region, &ids]).await? {
+        let of_document = lines.entry(row.get(document)?).or_default();
+        of_document.push(line(&row)?);
+    }
+    rows.iter()
+        .zip(ids)
+        .map(|(row, id)| {
+            Ok(Delivery {
+                id: Id::new(region.clone(), id),
+                office: row.get("office")?,
+                order: OrderId::new(region.clone(), row.get("order_id")?),
+                currency: row.get("currency")?,
+                lines: lines.remove(&id).unwrap_or_default(),
+                sum: worth_from(row)?,
+                cost: row.get("cost_minor")?,
+                journal_entries: entries_from(row, region)?,
+                effective_date: row.get("effective_date")?,
+                created_at: row.get("created_at")?,
+                created_by: row.get("created_by")?,
+            })
+        })
+        .collect()
+}
+
+fn worth_from(row: &Row) -> Result<Worth, DbError> {
     Ok(Worth {
         net: row.get("net_minor")?,
         tax: row.get("tax_minor")?,
     })
 }
 
-pub(super) fn entries_from(row: &Row, region: &RegionTag) -> Result<Vec<EntryId>, DbError> {
+fn entries_from(row: &Row, region: &RegionTag) -> Result<Vec<EntryId>, DbError> {
     let entries: Vec<Uuid> = row.get("journal_entries")?;
     Ok(entries
         .into_iter()

@@ -1,19 +1,17 @@
 //! `sales.returns` and `sales.return_lines`: rows are only ever added, by whoever has locked the order.
 
-use std::collections::BTreeMap;
-
 use kernel::{
     Order as Direction, PageRequest, RegionTag,
-    id::{MovementId, OrderId, ReturnId},
+    id::{MovementId, OrderId},
 };
 use platform_db::{DbError, Row, Session, ToSql};
 use uuid::Uuid;
 
 use super::{
-    of_order::{self, DocumentFilter, entries_from, units_from, worth_from},
+    of_order::{self, DocumentFilter, units_from},
     word,
 };
-use crate::domain::delivery::{Delivery, Return, ReturnLine};
+use crate::domain::delivery::{Return, ReturnLine};
 
 macro_rules! select_return {
     ($rest:literal) => {
@@ -81,50 +79,21 @@ pub(crate) async fn page(
     with_lines(session, filter.order.region(), &rows).await
 }
 
-/// Lines come with their return and never change, so that a second statement finds all of them.
 async fn with_lines(
     session: &Session,
     region: &RegionTag,
     rows: &[Row],
 ) -> Result<Vec<Return>, DbError> {
-    let ids: Vec<Uuid> = rows
-        .iter()
-        .map(|row| row.get("id"))
-        .collect::<Result<_, _>>()?;
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut lines: BTreeMap<Uuid, Vec<ReturnLine>> = BTreeMap::new();
-    for row in session.rows(LINES, &[region, &ids]).await? {
+    let line = |row: &Row| {
         let movement: Option<Uuid> = row.get("movement")?;
-        lines
-            .entry(row.get("return_id")?)
-            .or_default()
-            .push(ReturnLine {
-                units: units_from(&row, region)?,
-                disposition: word(&row, "disposition")?,
-                reason: row.get("reason")?,
-                movement: movement.map(|movement| MovementId::new(region.clone(), movement)),
-            });
-    }
-    rows.iter()
-        .zip(ids)
-        .map(|(row, id)| {
-            Ok(Delivery {
-                id: ReturnId::new(region.clone(), id),
-                office: row.get("office")?,
-                order: OrderId::new(region.clone(), row.get("order_id")?),
-                currency: row.get("currency")?,
-                lines: lines.remove(&id).unwrap_or_default(),
-                sum: worth_from(row)?,
-                cost: row.get("cost_minor")?,
-                journal_entries: entries_from(row, region)?,
-                effective_date: row.get("effective_date")?,
-                created_at: row.get("created_at")?,
-                created_by: row.get("created_by")?,
-            })
+        Ok(ReturnLine {
+            units: units_from(row, region)?,
+            disposition: word(row, "disposition")?,
+            reason: row.get("reason")?,
+            movement: movement.map(|movement| MovementId::new(region.clone(), movement)),
         })
-        .collect()
+    };
+    of_order::deliveries(session, (region, rows), (LINES, "return_id"), line).await
 }
 
 /// Inserts a return with its lines, whose movements are there.

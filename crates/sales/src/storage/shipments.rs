@@ -1,16 +1,14 @@
 //! `sales.shipments` and `sales.shipment_lines`: rows are only ever added, by whoever has locked the order.
 
-use std::collections::BTreeMap;
-
 use kernel::{
     Order as Direction, PageRequest, RegionTag,
-    id::{MovementId, OrderId, ShipmentId},
+    id::{MovementId, OrderId},
 };
 use platform_db::{DbError, Row, Session, ToSql};
 use uuid::Uuid;
 
-use super::of_order::{self, DocumentFilter, entries_from, units_from, worth_from};
-use crate::domain::delivery::{Delivery, Shipment, ShipmentLine};
+use super::of_order::{self, DocumentFilter, units_from};
+use crate::domain::delivery::{Shipment, ShipmentLine};
 
 macro_rules! select_shipment {
     ($rest:literal) => {
@@ -76,52 +74,27 @@ pub(crate) async fn page(
     with_lines(session, filter.order.region(), &rows).await
 }
 
-/// Lines come with their shipment and never change, so that a second statement finds all of them.
 async fn with_lines(
     session: &Session,
     region: &RegionTag,
     rows: &[Row],
 ) -> Result<Vec<Shipment>, DbError> {
-    let ids: Vec<Uuid> = rows
-        .iter()
-        .map(|row| row.get("id"))
-        .collect::<Result<_, _>>()?;
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut lines: BTreeMap<Uuid, Vec<ShipmentLine>> = BTreeMap::new();
-    for row in session.rows(LINES, &[region, &ids]).await? {
-        lines
-            .entry(row.get("shipment")?)
-            .or_default()
-            .push(ShipmentLine {
-                units: units_from(&row, region)?,
-                movement: MovementId::new(region.clone(), row.get("movement")?),
-            });
-    }
-    rows.iter()
-        .zip(ids)
-        .map(|(row, id)| {
-            Ok(Shipment {
-                goods: Delivery {
-                    id: ShipmentId::new(region.clone(), id),
-                    office: row.get("office")?,
-                    order: OrderId::new(region.clone(), row.get("order_id")?),
-                    currency: row.get("currency")?,
-                    lines: lines.remove(&id).unwrap_or_default(),
-                    sum: worth_from(row)?,
-                    cost: row.get("cost_minor")?,
-                    journal_entries: entries_from(row, region)?,
-                    effective_date: row.get("effective_date")?,
-                    created_at: row.get("created_at")?,
-                    created_by: row.get("created_by")?,
-                },
-                carrier: row.get("carrier")?,
-                tracking: row.get("tracking")?,
-                deposit: row.get("deposit_minor")?,
-            })
+    let line = |row: &Row| {
+        Ok(ShipmentLine {
+            units: units_from(row, region)?,
+            movement: MovementId::new(region.clone(), row.get("movement")?),
         })
-        .collect()
+    };
+    let goods = of_order::deliveries(session, (region, rows), (LINES, "shipment"), line).await?;
+    let shipments = rows.iter().zip(goods).map(|(row, goods)| {
+        Ok(Shipment {
+            goods,
+            carrier: row.get("carrier")?,
+            tracking: row.get("tracking")?,
+            deposit: row.get("deposit_minor")?,
+        })
+    });
+    shipments.collect()
 }
 
 /// Inserts a shipment with its lines, whose movements are there.
