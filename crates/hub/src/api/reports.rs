@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use kernel::{Date, OfficeCode, Timestamp};
+use platform_db::{AsOf, offices::OfficeHome};
 use platform_http::{
     AllowPartial, ApiError, Can, Format, Params, Problem, Report, permission::ReportsRead,
 };
@@ -32,16 +33,16 @@ pub(super) struct TrialBalanceQuery {
     as_of: Option<Timestamp>,
 }
 
-/// What a stock valuation shows.
+/// What a report of balances shows: no days bound them.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct StockValuationQuery {
+pub(super) struct BalancesQuery {
     /// Only these offices, as a comma list.
     #[param(value_type = Option<String>, example = "ber,nyc")]
-    office: Option<Vec<OfficeCode>>,
+    pub(super) office: Option<Vec<OfficeCode>>,
     /// What had been recorded up to this moment.
     #[param(value_type = Option<String>, format = DateTime)]
-    as_of: Option<Timestamp>,
+    pub(super) as_of: Option<Timestamp>,
 }
 
 /// What is checked.
@@ -70,11 +71,7 @@ pub(super) async fn get_trial_balance(
     format: Format,
 ) -> Result<Report<TrialBalance>, ApiError> {
     check_span(query.from, query.to)?;
-    let shown = app
-        .directory
-        .shown(&caller.call, &caller.principal, query.office);
-    let offices = shown.await?;
-    let as_of = app.db.as_of(&caller.call, query.as_of).await?;
+    let (offices, as_of) = covered(&app, &caller, query.office, query.as_of).await?;
     let span = (query.from, query.to, as_of);
     let body =
         trial_balance::get_trial_balance(&app.db, &caller.call, caller.want, offices, span).await?;
@@ -83,7 +80,7 @@ pub(super) async fn get_trial_balance(
 
 /// Says what the stock is worth, place by place, beside the books.
 #[utoipa::path(get, path = "/v1/reports/stock-valuation", operation_id = "get_stock_valuation", tag = "reports",
-    params(StockValuationQuery, AllowPartial),
+    params(BalancesQuery, AllowPartial),
     responses(
         (status = 200, description = "The valuation.",
             content((StockValuation = "application/json"), (String = "text/csv"))),
@@ -93,15 +90,11 @@ pub(super) async fn get_trial_balance(
 pub(super) async fn get_stock_valuation(
     State(app): State<App>,
     caller: Can<ReportsRead>,
-    Params(query): Params<StockValuationQuery>,
+    Params(query): Params<BalancesQuery>,
     _: AllowPartial,
     format: Format,
 ) -> Result<Report<StockValuation>, ApiError> {
-    let shown = app
-        .directory
-        .shown(&caller.call, &caller.principal, query.office);
-    let offices = shown.await?;
-    let as_of = app.db.as_of(&caller.call, query.as_of).await?;
+    let (offices, as_of) = covered(&app, &caller, query.office, query.as_of).await?;
     let valuation =
         stock_valuation::get_stock_valuation(&app.db, &caller.call, caller.want, offices, as_of);
     let body = valuation.await?;
@@ -127,6 +120,18 @@ pub(super) async fn check_integrity(
     let offices = shown.await?;
     let body = integrity::check_integrity(&app.db, &caller.call, caller.want, offices).await?;
     Ok(Report { format, body })
+}
+
+/// The offices that a report covers, and the moment as of which it does.
+pub(super) async fn covered(
+    app: &App,
+    caller: &Can<ReportsRead>,
+    office: Option<Vec<OfficeCode>>,
+    as_of: Option<Timestamp>,
+) -> Result<(Vec<OfficeHome>, Option<AsOf>), ApiError> {
+    let (call, principal) = (&caller.call, &caller.principal);
+    let offices = app.directory.shown(call, principal, office).await?;
+    Ok((offices, app.db.as_of(call, as_of).await?))
 }
 
 /// The first day of a span is not behind its last.

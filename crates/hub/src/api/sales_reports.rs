@@ -4,13 +4,14 @@ use axum::extract::State;
 use kernel::{Common, Date, OfficeCode, Timestamp};
 use platform_db::offices::OfficeHome;
 use platform_http::{
-    AllowPartial, ApiError, Can, Format, Found, Params, Report, Segment, permission::ReportsRead,
+    AllowPartial, ApiError, Can, Format, Found, Params, Problem, Report, Segment,
+    permission::ReportsRead,
 };
 use sales::reports::Span;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::reports::check_span;
+use super::reports::{BalancesQuery, check_span, covered};
 use crate::{
     App,
     ops::{overview, receivables, sales_by_office_day, sold_items},
@@ -35,16 +36,15 @@ pub(super) struct SalesQuery {
     as_of: Option<Timestamp>,
 }
 
-/// What the receivables show. They are a balance, so that no days bound them.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ReceivablesQuery {
-    /// Only these offices, as a comma list.
-    #[param(value_type = Option<String>, example = "ber,nyc")]
-    office: Option<Vec<OfficeCode>>,
-    /// What had been recorded up to this moment.
-    #[param(value_type = Option<String>, format = DateTime)]
-    as_of: Option<Timestamp>,
+impl SalesQuery {
+    fn span(&self) -> Result<Span, Problem> {
+        check_span(self.from, self.to)?;
+        Ok(Span {
+            from: self.from,
+            to: self.to,
+            as_of: self.as_of,
+        })
+    }
 }
 
 /// Says what was shipped and returned of each item, for how much, and what it had cost.
@@ -66,17 +66,8 @@ pub(super) async fn get_sold_items(
     _: AllowPartial,
     format: Format,
 ) -> Result<Report<SoldItems>, ApiError> {
-    check_span(query.from, query.to)?;
-    let shown = app
-        .directory
-        .shown(&caller.call, &caller.principal, query.office);
-    let offices = shown.await?;
-    let as_of = app.db.as_of(&caller.call, query.as_of).await?;
-    let span = Span {
-        from: query.from,
-        to: query.to,
-        as_of: query.as_of,
-    };
+    let span = query.span()?;
+    let (offices, as_of) = covered(&app, &caller, query.office, query.as_of).await?;
     let body =
         sold_items::get_sold_items(&app.db, &caller.call, caller.want, offices, (span, as_of))
             .await?;
@@ -101,32 +92,17 @@ pub(super) async fn get_sales_by_office_day(
     _: AllowPartial,
     format: Format,
 ) -> Result<Report<SalesByOfficeDay>, ApiError> {
-    check_span(query.from, query.to)?;
-    let shown = app
-        .directory
-        .shown(&caller.call, &caller.principal, query.office);
-    let offices = shown.await?;
-    let as_of = app.db.as_of(&caller.call, query.as_of).await?;
-    let span = Span {
-        from: query.from,
-        to: query.to,
-        as_of: query.as_of,
-    };
-    let asked = (&app.db, &caller.call, caller.want);
-    let days = sales_by_office_day::get_sales_by_office_day(
-        asked.0,
-        asked.1,
-        asked.2,
-        offices,
-        (span, as_of),
-    );
+    let span = query.span()?;
+    let (offices, as_of) = covered(&app, &caller, query.office, query.as_of).await?;
+    let (call, want, what) = (&caller.call, caller.want, (span, as_of));
+    let days = sales_by_office_day::get_sales_by_office_day(&app.db, call, want, offices, what);
     let body = days.await?;
     Ok(Report { format, body })
 }
 
 /// Lists the orders that owe, or are owed.
 #[utoipa::path(get, path = "/v1/reports/receivables", operation_id = "get_receivables", tag = "reports",
-    params(ReceivablesQuery, AllowPartial),
+    params(BalancesQuery, AllowPartial),
     responses(
         (status = 200, description = "The orders.",
             content((Receivables = "application/json"), (String = "text/csv"))),
@@ -136,15 +112,11 @@ pub(super) async fn get_sales_by_office_day(
 pub(super) async fn get_receivables(
     State(app): State<App>,
     caller: Can<ReportsRead>,
-    Params(query): Params<ReceivablesQuery>,
+    Params(query): Params<BalancesQuery>,
     _: AllowPartial,
     format: Format,
 ) -> Result<Report<Receivables>, ApiError> {
-    let shown = app
-        .directory
-        .shown(&caller.call, &caller.principal, query.office);
-    let offices = shown.await?;
-    let as_of = app.db.as_of(&caller.call, query.as_of).await?;
+    let (offices, as_of) = covered(&app, &caller, query.office, query.as_of).await?;
     let body =
         receivables::get_receivables(&app.db, &caller.call, caller.want, offices, as_of).await?;
     Ok(Report { format, body })
