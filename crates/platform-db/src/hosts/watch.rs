@@ -52,12 +52,13 @@ impl Hosts {
         is_gone
     }
 
-    /// Asks a place whether it lives: on the connection of last time, or on a new one where it gave none when it was last
-    /// tried, however well old ones do.
+    /// Asks a place whether it lives: on the connection of last time, and on a new one where it gave none when it was last
+    /// tried. As long as it lives by the old one, those that it has are left to it.
     async fn ask(self: &Arc<Self>, place: Place, last: Option<Opened>) -> Option<Opened> {
-        if let Some((client, task)) = last.filter(|_| !self.is_down(place)) {
+        let mut living = None;
+        if let Some((client, task)) = last {
             match timeout(ANSWER_WITHIN, client.simple_query("")).await {
-                Ok(Ok(_)) => return Some((client, task)),
+                Ok(Ok(_)) => living = Some((client, task)),
                 Ok(Err(_)) => {} // it was closed: a new one shows more
                 Err(_) => {
                     self.leave(place).await;
@@ -65,20 +66,20 @@ impl Hosts {
                 }
             }
         }
+        if living.is_some() && !self.is_down(place) {
+            return living;
+        }
         match self.open(place).await {
             Ok(opened) => {
                 self.is_up_now(place);
-                Some(opened)
+                return Some(opened);
             }
-            Err(error) => {
-                if matches!(error.failure, Failure::Silent) {
-                    self.leave(place).await;
-                } else {
-                    self.is_down_now(place);
-                }
-                None
+            Err(error) if living.is_none() && matches!(error.failure, Failure::Silent) => {
+                self.leave(place).await;
             }
+            Err(_) => self.is_down_now(place),
         }
+        living
     }
 
     /// Leaves a place that is silent, if another one answers.

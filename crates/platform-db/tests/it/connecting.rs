@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use kernel::{ReadWant, RegionTag};
 use platform_db::{Db, ReadSpec, Session};
 use testkit::{
@@ -81,15 +81,19 @@ impl Pair {
     }
 }
 
-/// A read; how long it took.
-async fn read(db: &Db) -> Duration {
-    let started = Instant::now();
-    let spec = ReadSpec {
-        operation: "get_thing",
+fn spec(operation: &'static str) -> ReadSpec {
+    ReadSpec {
+        operation,
         want: ReadWant::default(),
         home: "eu1".parse::<RegionTag>().unwrap(),
         snapshot: None,
-    };
+    }
+}
+
+/// A read; how long it took.
+async fn read(db: &Db) -> Duration {
+    let started = Instant::now();
+    let spec = spec("get_thing");
     let work = async |session: &Session| count_of(session, "lamp").await;
     let found = db.read(&request(db), spec, work).await.unwrap();
     assert!(found.value.is_some());
@@ -199,6 +203,42 @@ async fn a_host_that_nobody_gets_through_to_costs_its_time_once() {
     eprintln!("the kernel took {} connections", queue.len());
 }
 
+/// While nothing else is going on: somebody has asked the host whether it lives, on a connection for that.
+async fn is_asked(host: &WireProxy) {
+    host.arm(Rule::new(When::Any, Notice("asked")));
+    host.struck().await;
+    host.disarm();
+}
+
+/// One that lives, and has no time for who is new, is not cut off from those that it serves.
+#[tokio::test]
+async fn a_host_that_gives_no_new_connections_keeps_those_that_it_has() {
+    let pair = Pair::new().await;
+    let first = WireProxy::before(&pair.test).await;
+    let db = pair.db_behind(first.port());
+    // Each of the two shared connections that take turns, and one for transactions.
+    read(&db).await;
+    read(&db).await;
+    pair.write(&db).await;
+    is_asked(&first).await;
+    first.arm(Rule::new(Connect, Silence(Nothing)).always());
+    let times = Times::default();
+    let long = async {
+        let spec = spec("sleep");
+        let sleeping = async |session: &Session| {
+            times.next();
+            let sql = "SELECT pg_sleep(7)::TEXT AS slept";
+            session.rows(sql, &[]).await.map(drop)
+        };
+        db.read(&request(&db), spec, sleeping).await.unwrap();
+    };
+    let others = join_all((0..4).map(async |_| pair.write(&db).await));
+    join(long, others).await;
+    assert_eq!(times.get(), 1, "it was answered where it was asked");
+    assert!(first.hits() > 2, "it was asked for new ones meanwhile");
+    assert!(pair.second.connections() > 0);
+}
+
 /// It answers on the connections that it has, and so lives; but it gave none once, and whether it does is what counts.
 #[tokio::test]
 async fn a_host_that_was_full_for_a_moment_is_gone_back_to() {
@@ -206,11 +246,7 @@ async fn a_host_that_was_full_for_a_moment_is_gone_back_to() {
     let first = WireProxy::before(&pair.test).await;
     let db = pair.db_behind(first.port());
     pair.write(&db).await;
-    // The next connection is the one that asks whether it lives.
-    let asking = Rule::new(When::Any, Notice("asked")).on_connection(first.connections() + 1);
-    first.arm(asking);
-    first.struck().await;
-    first.disarm();
+    is_asked(&first).await;
     first.arm(Rule::new(Connect, Answer("53300", Nothing)));
     read(&db).await;
     assert!(first.hits() == 1 && pair.second.connections() > 0);
