@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use kernel::{Clock, Role};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use world::{Folder, Grant, GrantedOffices, Issuer, Ttl};
 
@@ -29,8 +29,12 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
     pub(crate) took: Duration,
+    /// Statements sent to the database, by `Request-Cost`.
+    pub(crate) statements: u64,
     /// Serializable retries, by `Request-Cost`.
     pub(crate) retries: u64,
+    /// It came from the memory of the process that answered, by `Freshness`.
+    pub(crate) from_memory: bool,
 }
 
 impl Regions {
@@ -68,7 +72,23 @@ impl Regions {
 
     /// GET from the `n`-th region, counted round.
     pub(crate) async fn get_from(&self, n: usize, path: &str) -> anyhow::Result<Answer> {
-        self.send(Method::GET, (n, path), None).await
+        self.send(Method::GET, (n, path), |request| request).await
+    }
+
+    /// GET from the first region, past what it has in memory.
+    pub(crate) async fn get_anew(&self, path: &str) -> anyhow::Result<Answer> {
+        let no_cache = |request: RequestBuilder| request.header("cache-control", "no-cache");
+        self.send(Method::GET, (0, path), no_cache).await
+    }
+
+    /// PATCH of whatever version there is under a new key, at the first region.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        let key = self.name();
+        let write = |request: RequestBuilder| {
+            let request = request.header("idempotency-key", key);
+            request.header("if-match", "*").json(body)
+        };
+        self.send(Method::PATCH, (0, path), write).await
     }
 
     /// POST under a new key to the `n`-th region, counted round.
@@ -84,31 +104,31 @@ impl Regions {
         key: &str,
         body: &Value,
     ) -> anyhow::Result<Answer> {
-        self.send(Method::POST, (n, path), Some((key, body))).await
+        let write = |request: RequestBuilder| request.header("idempotency-key", key).json(body);
+        self.send(Method::POST, (n, path), write).await
     }
 
     async fn send(
         &self,
         method: Method,
         (n, path): (usize, &str),
-        write: Option<(&str, &Value)>,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.urls[n % self.urls.len()]);
-        let mut request = self.client.request(method, &url).bearer_auth(&self.token);
-        if let Some((key, body)) = write {
-            request = request.header("idempotency-key", key).json(body);
-        }
+        let request = with(self.client.request(method, &url).bearer_auth(&self.token));
         let started = Instant::now();
         let response = request.send().await.with_context(|| url.clone())?;
-        let status = response.status().as_u16();
-        let cost = response.headers().get("request-cost");
-        let retries = cost.and_then(|cost| retries(cost.to_str().ok()?));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.with_context(|| url.clone())?;
+        let took = started.elapsed();
+        let cost = text(&headers, "request-cost");
         Ok(Answer {
             status,
             body: body.to_vec(),
-            took: started.elapsed(),
-            retries: retries.unwrap_or(0),
+            took,
+            statements: cost_of(cost, "sql").unwrap_or(0),
+            retries: cost_of(cost, "retries").unwrap_or(0),
+            from_memory: text(&headers, "freshness").starts_with("cache;"),
         })
     }
 }
@@ -122,11 +142,16 @@ impl Answer {
     }
 }
 
-/// `sql=4, rows=12, retries=1, xregion=0` → 1.
-fn retries(cost: &str) -> Option<u64> {
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
+}
+
+/// `sql=4, rows=12, retries=1, xregion=0` and `retries` → 1.
+fn cost_of(cost: &str, what: &str) -> Option<u64> {
     let mut parts = cost.split(',').map(str::trim);
     parts
-        .find_map(|part| part.strip_prefix("retries="))?
+        .find_map(|part| part.strip_prefix(what)?.strip_prefix('='))?
         .parse()
         .ok()
 }
@@ -136,9 +161,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retries_are_read_from_what_a_request_cost() {
-        assert_eq!(retries("sql=4, rows=12, retries=17, xregion=0"), Some(17));
-        assert_eq!(retries("sql=4, rows=12"), None);
-        assert_eq!(retries(""), None);
+    fn what_a_request_cost_is_read_by_name() {
+        let cost = "sql=4, rows=12, retries=17, xregion=0";
+        assert_eq!(cost_of(cost, "retries"), Some(17));
+        assert_eq!(cost_of(cost, "sql"), Some(4));
+        assert_eq!(cost_of("sql=4, rows=12", "retries"), None);
+        assert_eq!(cost_of("", "sql"), None);
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod caches;
 mod contention;
 mod random;
 mod reports;
@@ -31,6 +32,15 @@ enum What {
         /// Seconds that each case is measured for.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
+    },
+    /// Reference data from memory, from the database, and while it is being changed.
+    Caches {
+        /// Seconds that each way of reading is measured for.
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+        /// How many clients read at once.
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
+        clients: u16,
     },
     /// The reports of all offices and the overview of one, warm.
     Reports {
@@ -76,6 +86,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         match arguments.what {
             What::Contention { seconds } => {
                 contention::measure(&regions, Duration::from_secs(seconds)).await?;
+                Ok(true)
+            }
+            What::Caches { seconds, clients } => {
+                caches::measure(&regions, Duration::from_secs(seconds), clients.into()).await?;
                 Ok(true)
             }
             What::Reports { times, bound_ms } => {
