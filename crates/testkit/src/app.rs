@@ -1,6 +1,12 @@
 //! Whole systems behind the HTTP contract, without a socket: requests go through the router.
 
-use std::{fs, io::Write as _, path::PathBuf, sync::LazyLock, time::Duration};
+use std::{
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -178,6 +184,19 @@ impl TestApp {
             .json(&body)
             .send()
             .await
+    }
+
+    /// POST as a manager, under a new key, again for as long as others are in the way: there may be no time for all of those
+    /// who want one row at once.
+    pub async fn post_patiently(&self, path: &str, body: Value) -> Answer {
+        let (key, until) = (new_key(), Instant::now() + Duration::from_secs(120));
+        loop {
+            let request = self.request(Method::POST, path).key(&key).json(&body);
+            let answer = request.send().await;
+            if !matches!(answer.status.as_u16(), 503 | 504) || Instant::now() > until {
+                return answer;
+            }
+        }
     }
 
     /// PATCH as a manager, of this version.

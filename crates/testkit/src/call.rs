@@ -6,7 +6,8 @@ use std::{
 };
 
 use kernel::{
-    Call, Clock, Intent, Principal, RegionTag, RequestId, Scope, call::CallStart, id::derive_bits,
+    Call, Clock, Intent, Principal, ReadMode, ReadWant, RegionTag, RequestId, Scope,
+    call::CallStart, id::derive_bits,
 };
 
 /// A request received now in `region`, with a deadline of 10 s.
@@ -27,6 +28,16 @@ pub fn call_with_budget(region: &str, budget: Duration) -> Call {
         received_at: Clock::System.now(),
         budget,
     })
+}
+
+/// What was written a moment ago is shown, on every engine: several homes are shown as they were before by CockroachDB,
+/// unless it is told otherwise.
+#[must_use]
+pub fn strong() -> ReadWant {
+    ReadWant {
+        mode: Some(ReadMode::Strong),
+        ..ReadWant::default()
+    }
 }
 
 /// A write of the principal `tester` under `key`, to what belongs to no office, in eu1. Its fingerprint is that of

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_postgres::{SimpleQueryMessage, error::SqlState, types::ToSql};
 
 use crate::{
-    CockroachProxy, Server,
+    Act, CockroachProxy, Rule, Server, When,
     call::tag,
     portable,
     slot::{Ending, Slot},
@@ -30,6 +30,9 @@ pub(crate) const REGIONS: [&str; 3] = ["eu1", "us1", "ap1"];
 /// The password of the services' role.
 pub const APP_PASSWORD: &str = "only-for-tests";
 
+/// What a statement takes longer where it is to be slow: on a cluster on one machine it is 5 to 50 ms.
+const SLOW: Duration = Duration::from_millis(20);
+
 /// A database that no other test uses meanwhile, as its migrations leave it. Dropped or given back at the end; kept, and
 /// named on stderr, when the test failed.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct TestDb {
     owner: Pool,
     owner_url: String,
     app_url: String,
+    /// Where the services meet a PostgreSQL that speaks CockroachDB: in each region one.
+    nodes: Vec<CockroachProxy>,
     opened: Mutex<Opened>,
 }
 
@@ -72,7 +77,7 @@ impl Home {
 pub enum Engine {
     /// Where tests run if nobody names another.
     Postgres,
-    /// Where `TEST_DATABASE_URL` says so.
+    /// Where `TEST_DATABASE_URL` says so, or `TEST_DIALECT`.
     Cockroach,
 }
 
@@ -83,12 +88,14 @@ struct Opened {
 }
 
 impl TestDb {
-    /// A database with these schemas (`platform` included, whether named or not).
+    /// A database with these schemas (`platform` included, whether named or not). It speaks CockroachDB where
+    /// `TEST_DIALECT` says so.
     pub async fn new(systems: &[&'static Migrations]) -> Self {
         let server = tokio::task::spawn_blocking(Server::shared)
             .await
             .expect("a server");
-        Self::on(server, None, systems).await
+        let test = Self::on(server, None, systems).await;
+        test.in_dialect().await
     }
 
     /// The same on a PostgreSQL of this test's own, which it may stop, kill and start again.
@@ -101,7 +108,8 @@ impl TestDb {
         let server = tokio::task::spawn_blocking(move || Server::private(&path))
             .await
             .expect("a server");
-        Self::on(server, Some(folder), systems).await
+        let test = Self::on(server, Some(folder), systems).await;
+        test.in_dialect().await
     }
 
     /// An empty database, for a test that migrates it, with [`APP_PASSWORD`] for the services' role.
@@ -149,24 +157,64 @@ impl TestDb {
             home,
             owner_url: owner.expose(),
             app_url: app.expose(),
+            nodes: Vec::new(),
             opened: Mutex::default(),
         }
     }
 
-    /// Which database this is.
-    #[must_use]
-    pub fn engine(&self) -> Engine {
-        self.engine
+    async fn in_dialect(self) -> Self {
+        let Some(dialect) = std::env::var_os("TEST_DIALECT") else {
+            return self;
+        };
+        let slow = dialect == "slow-cockroach";
+        assert!(
+            slow || dialect == "cockroach",
+            "TEST_DIALECT={}: cockroach and slow-cockroach are known",
+            dialect.display()
+        );
+        ON_COCKROACH.store(true, Ordering::Relaxed);
+        let test = self.speaking_cockroach().await;
+        for node in test.nodes.iter().filter(|_| slow) {
+            let late = Rule::new(When::Any, Act::Delay(SLOW));
+            node.wire().arm(late.always());
+        }
+        test
     }
 
-    /// Whether this is PostgreSQL. Where it is not, says what about it the test is about, and so why it ends here.
+    /// From now on the services meet a PostgreSQL that speaks CockroachDB ([`CockroachProxy`]) in each region, unless they
+    /// meet the like anyway.
+    pub async fn speaking_cockroach(mut self) -> Self {
+        if self.engine() == Engine::Postgres {
+            self.nodes = CockroachProxy::nodes(&self, &REGIONS).await;
+            self.app_url = self.url_in(REGIONS[0]);
+        }
+        self
+    }
+
+    pub(crate) fn nodes(&self) -> &[CockroachProxy] {
+        &self.nodes
+    }
+
+    /// Which database the services meet.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.nodes.is_empty() {
+            true => self.engine,
+            false => Engine::Cockroach,
+        }
+    }
+
+    /// Whether the server is a PostgreSQL, for a test that says something to it in its own words. Where it is not, says
+    /// what the test is about, and so why it ends here.
     #[must_use]
     pub fn is_postgres_with(&self, what: &str) -> bool {
-        let is = self.engine == Engine::Postgres;
-        if !is {
-            eprintln!("not on this engine: the test is about {what}, which PostgreSQL has");
-        }
-        is
+        is_postgres(self.engine, what)
+    }
+
+    /// Whether the services meet a PostgreSQL, for a test of what they do with that alone.
+    #[must_use]
+    pub fn speaks_postgres_with(&self, what: &str) -> bool {
+        is_postgres(self.engine(), what)
     }
 
     /// Connects as the owner.
@@ -198,7 +246,7 @@ impl TestDb {
     pub fn db_in(&self, region: &str) -> Db {
         let known = self.opened().dbs.get(&tag(region)).cloned();
         known.unwrap_or_else(|| {
-            let db = self.open(region, &self.app_url, Clock::System, 16);
+            let db = self.open(region, &self.url_in(region), Clock::System, 16);
             self.opened().dbs.insert(tag(region), db.clone());
             db
         })
@@ -207,7 +255,7 @@ impl TestDb {
     /// The database with another clock; a new handle each time.
     #[must_use]
     pub fn db_with_clock(&self, region: &str, clock: Clock) -> Db {
-        self.open(region, &self.app_url, clock, 16)
+        self.open(region, &self.url_in(region), clock, 16)
     }
 
     /// The database with another pool; a new handle each time.
@@ -243,6 +291,16 @@ impl TestDb {
             ..self.config(region, &self.through(&[proxy.port()]), 16)
         };
         self.open_with(config, Clock::System)
+    }
+
+    /// Where the processes of a region connect.
+    fn url_in(&self, region: &str) -> String {
+        let nodes = REGIONS.iter().zip(&self.nodes);
+        let own = nodes.into_iter().find(|(name, _)| **name == region);
+        match own.map(|(_, node)| node).or(self.nodes.first()) {
+            Some(node) => self.through(&[node.port()]),
+            None => self.app_url.clone(),
+        }
     }
 
     fn through(&self, ports: &[u16]) -> String {
@@ -344,6 +402,19 @@ impl TestDb {
         for drop in drops {
             self.query(&drop).await;
         }
+    }
+
+    /// How many rows the planner thinks that a table has.
+    pub async fn estimated_rows(&self, table: &str) -> i64 {
+        let sql = match self.engine {
+            Engine::Postgres => {
+                format!("SELECT reltuples::INT8 FROM pg_class WHERE oid = '{table}'::REGCLASS")
+            }
+            Engine::Cockroach => format!(
+                "SELECT row_count FROM [SHOW STATISTICS FOR TABLE {table}] ORDER BY created DESC LIMIT 1"
+            ),
+        };
+        self.count(&sql).await
     }
 
     /// How many sessions the services have.
@@ -517,6 +588,7 @@ impl TestDb {
 impl Drop for TestDb {
     fn drop(&mut self) {
         self.opened().dbs.clear();
+        self.nodes.clear();
         self.owner.close();
         let failed = std::thread::panicking();
         if failed {
@@ -567,6 +639,14 @@ fn drop_database(server: &Server, engine: Engine, name: &str) {
     dropping.join().ok();
 }
 
+fn is_postgres(engine: Engine, what: &str) -> bool {
+    let is = engine == Engine::Postgres;
+    if !is {
+        eprintln!("not on this engine: the test is about {what}, which PostgreSQL has");
+    }
+    is
+}
+
 async fn engine_of(server: &Server) -> (DatabaseUrl, Engine) {
     let address = DatabaseUrl::parse(server.url()).unwrap_or_else(|error| panic!("{error}"));
     let version = rows(&connected(&address).await, "SELECT version()", &[]).await;
@@ -578,7 +658,7 @@ async fn engine_of(server: &Server) -> (DatabaseUrl, Engine) {
     (address, engine)
 }
 
-/// Whether the tests of this process meet a CockroachDB.
+/// Whether every test of this process meets a CockroachDB, or what speaks like one.
 static ON_COCKROACH: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn on_cockroach() -> bool {

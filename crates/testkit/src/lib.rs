@@ -18,7 +18,7 @@ mod template;
 pub mod wire;
 
 pub use app::{Answer, TestApp};
-pub use call::{call, call_with_budget, eventually, intent};
+pub use call::{call, call_with_budget, eventually, intent, strong};
 pub use db::{APP_PASSWORD, Engine, TestDb, record};
 pub use placement::misplaced;
 pub use proxy::Proxy;

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     TestDb, eventually,
     proxy::spawn,
-    wire::{dialect::Dialect, link::Link},
+    wire::{dialect::Dialect, history::Before, link::Link},
 };
 
 /// What a rule waits for.
@@ -153,17 +153,18 @@ struct State {
 }
 
 impl WireProxy {
-    /// A proxy in front of the database's server, on a free port of its own, without a rule.
+    /// A proxy in front of the database, on a free port of its own, without a rule. It speaks as the database does.
     pub async fn before(db: &TestDb) -> Self {
-        Self::before_url(db.app_url()).await
+        let node = db.nodes().first();
+        Self::speaking(server_of(db), node.map(|node| node.dialect().clone())).await
     }
 
     /// The same in front of the server that a URL names. Clients speak without TLS; where the URL wants it, the proxy does.
     pub async fn before_url(url: &str) -> Self {
-        Self::speaking(url, None).await
+        Self::speaking(DatabaseUrl::parse(url).expect("our own URL"), None).await
     }
 
-    async fn speaking(url: &str, dialect: Option<Dialect>) -> Self {
+    async fn speaking(to: DatabaseUrl, dialect: Option<Dialect>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port can be had");
@@ -174,7 +175,6 @@ impl WireProxy {
             struck: Notify::new(),
         });
         let (alive, gone) = watch::channel(());
-        let to = DatabaseUrl::parse(url).expect("the URL of a server");
         spawn(accept(listener, to.clone(), Arc::clone(&rules), gone));
         Self {
             port: own,
@@ -251,21 +251,22 @@ impl CockroachProxy {
     /// When the server is another one.
     pub async fn before(db: &TestDb, region: &str) -> Self {
         assert!(
-            db.is_postgres_with("snapshots that are given away"),
+            db.speaks_postgres_with("snapshots that are given away"),
             "a CockroachDB needs no proxy to speak so"
         );
-        let dialect = Dialect::over(db, region).await;
+        let dialect = Dialect::over(db, region, Before::Nothing).await;
         Self {
-            wire: WireProxy::speaking(db.app_url(), Some(dialect)).await,
+            wire: WireProxy::speaking(server_of(db), Some(dialect.listening())).await,
         }
     }
 
     /// The same for a process that plays a node of this region before the server of this URL, whichever of its databases a
     /// client names. It keeps no states: who asks for the past is shown the present.
     pub async fn node(server_url: &str, region: &str) -> Self {
+        let server = DatabaseUrl::parse(server_url).expect("the URL of a server");
         let dialect = Dialect::of_the_present(region);
         Self {
-            wire: WireProxy::speaking(server_url, Some(dialect)).await,
+            wire: WireProxy::speaking(server, Some(dialect)).await,
         }
     }
 
@@ -273,6 +274,18 @@ impl CockroachProxy {
     pub async fn serve(&self, client: TcpStream) {
         // However a connection ends, both sides are closed by it.
         let _ = pass(client, self.wire.to.clone(), Arc::clone(&self.wire.rules)).await;
+    }
+
+    /// A node in each of these regions, of a cluster whose database has long been as it is now. What they are told is not
+    /// kept.
+    pub(crate) async fn nodes(db: &TestDb, regions: &[&str]) -> Vec<Self> {
+        let dialect = Dialect::over(db, regions[0], Before::TheSame).await;
+        let mut nodes = Vec::new();
+        for region in regions {
+            let wire = WireProxy::speaking(server_of(db), Some(dialect.in_region(region))).await;
+            nodes.push(Self { wire });
+        }
+        nodes
     }
 
     /// Where clients connect.
@@ -308,6 +321,10 @@ impl CockroachProxy {
         let dialect = self.wire.rules.dialect.as_ref();
         dialect.expect("it was made with one")
     }
+}
+
+fn server_of(db: &TestDb) -> DatabaseUrl {
+    DatabaseUrl::parse(db.owner_url()).expect("our own URL")
 }
 
 impl Rules {

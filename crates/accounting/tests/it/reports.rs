@@ -4,7 +4,7 @@ use accounting::reports::{self, TrialBalanceRow};
 use kernel::{Clock, CurrencyCode, Date, RegionTag, Timestamp};
 use platform_db::{ReadOver, Session, offices::OfficeHome};
 use serde_json::json;
-use testkit::call;
+use testkit::{call, strong};
 
 use crate::{World, close, entry, id, posted};
 
@@ -38,7 +38,7 @@ pub(crate) async fn trial_balance(
     as_of: Option<Timestamp>,
 ) -> Vec<TrialBalanceRow> {
     let homes: Vec<OfficeHome> = offices().into_iter().map(|(home, _)| home).collect();
-    let over = ReadOver::new("trial_balance", kernel::ReadWant::default(), None, homes);
+    let over = ReadOver::new("trial_balance", strong(), None, homes);
     let read = world.db.db();
     let read = read
         .read_snapshot_over(
@@ -114,7 +114,7 @@ async fn the_balance_of_an_account_is_given_per_office() {
     posted(&app, entry("5900", "1000", 30, "2026-02-10")).await;
     for as_of in [None, Some(Clock::System.now())] {
         let homes: Vec<OfficeHome> = offices().into_iter().map(|(home, _)| home).collect();
-        let over = ReadOver::new("balance", kernel::ReadWant::default(), None, homes);
+        let over = ReadOver::new("balance", strong(), None, homes);
         let (db, call) = (world.db.db(), call("eu1"));
         let read = db.read_over(
             &call,
@@ -139,7 +139,7 @@ async fn postings_that_break_the_first_invariant_are_found() {
     let check = async || {
         let offices = offices();
         let homes: Vec<OfficeHome> = offices.iter().map(|(home, _)| home.clone()).collect();
-        let over = ReadOver::new("integrity", kernel::ReadWant::default(), None, homes);
+        let over = ReadOver::new("integrity", strong(), None, homes);
         let (db, call) = (world.db.db(), call("eu1"));
         let read = db.read_over(
             &call,

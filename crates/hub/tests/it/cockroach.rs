@@ -99,7 +99,7 @@ async fn the_contract_holds_over_a_server_that_speaks_cockroach() {
     let company = Company::new().await;
     if !company
         .db
-        .is_postgres_with("a proxy that speaks CockroachDB")
+        .speaks_postgres_with("a proxy that speaks CockroachDB")
     {
         return;
     }

@@ -41,6 +41,15 @@ impl Company {
         Self::over(TestDb::new(&migrations()).await).await
     }
 
+    /// Over a PostgreSQL that speaks CockroachDB. None where every test has the like.
+    async fn speaking_cockroach() -> Option<Self> {
+        let db = TestDb::new(&migrations()).await;
+        if !db.speaks_postgres_with("a proxy that speaks CockroachDB") {
+            return None;
+        }
+        Some(Self::over(db.speaking_cockroach().await).await)
+    }
+
     /// On a server that the test may kill.
     async fn on_a_server_of_its_own() -> Self {
         Self::over(TestDb::private(&migrations()).await).await

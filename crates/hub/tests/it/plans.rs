@@ -116,7 +116,10 @@ async fn scans(company: &Company) -> (i64, i64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_over_years_of_movements_and_orders_scan_no_table() {
     let company = Company::new().await;
-    if !company.db.is_postgres_with("plans, and counts of scans") {
+    if !company
+        .db
+        .speaks_postgres_with("plans, and counts of scans")
+    {
         return;
     }
     company.db.lift_foreign_keys().await;

@@ -414,7 +414,7 @@ async fn hard_case_26_a_number_that_json_does_not_keep_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_over_several_offices_may_be_ten_seconds_old_unless_told_otherwise() {
     let company = Company::new().await;
-    if !company.db.is_postgres_with("one copy of everything") {
+    if !company.db.speaks_postgres_with("one copy of everything") {
         return;
     }
     let app = company.app();

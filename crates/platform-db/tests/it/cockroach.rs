@@ -99,7 +99,7 @@ impl Speaking {
     /// `None` where the tests run on a CockroachDB, which speaks for itself.
     async fn new() -> Option<Self> {
         let test = test_db().await;
-        if !test.is_postgres_with("a proxy that speaks CockroachDB") {
+        if !test.speaks_postgres_with("a proxy that speaks CockroachDB") {
             return None;
         }
         // Before anything that the proxy shows.

@@ -18,7 +18,7 @@ use crate::fixture::{THINGS, test_db};
 /// A database with an office, if that is a PostgreSQL.
 async fn well() -> Option<TestDb> {
     let test = test_db().await;
-    if !test.is_postgres_with("words in which a database is broken") {
+    if !test.speaks_postgres_with("words in which a database is broken") {
         return None;
     }
     furnish(&test).await;

@@ -86,7 +86,7 @@ async fn a_read_costs_one_statement_and_says_when_it_crosses_regions() {
 #[tokio::test]
 async fn on_postgres_every_mode_is_answered_strong_and_says_so() {
     let test = test_db().await;
-    if !test.is_postgres_with("one copy of everything") {
+    if !test.speaks_postgres_with("one copy of everything") {
         return;
     }
     let db = test.db();

@@ -1,6 +1,6 @@
 //! What is indexed with a write is found, by whoever may see it, however it was typed.
 
-use kernel::{OfficeCode, ReadWant};
+use kernel::OfficeCode;
 use platform_db::{
     Db, Fault, Never, OpenRows, RowsDone, Search, SearchEntry, SearchHit, TxError, Txn,
 };
@@ -8,6 +8,7 @@ use proptest::{
     strategy::{Strategy as _, ValueTree as _},
     test_runner::TestRunner,
 };
+use testkit::strong;
 
 use crate::fixture::{create_intent, ok, request, test_db};
 
@@ -43,7 +44,7 @@ async fn hits(db: &Db, typed: &str) -> Vec<SearchHit> {
         seen: vec![("thing", None), ("part", Some(vec![office("ber")]))],
         limit: 50,
     };
-    let found = db.search(&request(db), ReadWant::default(), search).await;
+    let found = db.search(&request(db), strong(), search).await;
     found.unwrap().value
 }
 

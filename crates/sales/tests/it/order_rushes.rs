@@ -9,7 +9,7 @@ use testkit::{Answer, TestApp, app::new_key};
 
 use crate::{
     app,
-    orders::{Counter, ORDERS, cancel, confirm},
+    orders::{Counter, ORDERS},
 };
 
 const FAULTS: [Fault; 4] = [
@@ -142,8 +142,8 @@ async fn hard_case_07_of_many_orders_over_three_regions_as_many_are_placed_as_th
         .collect();
     let answers: Vec<Answer> = stream::iter(paths.iter().enumerate())
         .map(|(n, path)| {
-            let (app, path) = (apps[n % 3].clone(), path.clone());
-            async move { confirm(&app, &path).await }
+            let (app, path) = (apps[n % 3].clone(), format!("{path}/confirm"));
+            async move { app.post_patiently(&path, json!({})).await }
         })
         .buffer_unordered(60)
         .collect()
@@ -187,8 +187,11 @@ async fn hard_case_08_orders_that_want_the_same_levels_in_any_order_do_not_stop_
         .map(|(n, path)| {
             let (one, other) = (apps[n % 2].clone(), apps[(n + 1) % 2].clone());
             async move {
-                let (placed, gone) =
-                    tokio::join!(confirm(&one, path), cancel(&other, path, Value::Null));
+                let (confirm, cancel) = (format!("{path}/confirm"), format!("{path}/cancel"));
+                let (placed, gone) = tokio::join!(
+                    one.post_patiently(&confirm, json!({})),
+                    other.post_patiently(&cancel, json!({"reason": "r"}))
+                );
                 (placed.status.as_u16(), gone.status.as_u16())
             }
         })

@@ -1,13 +1,13 @@
 //! A PostgreSQL that speaks CockroachDB: what is one engine's alone is translated, and written down.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use kernel::{Clock, Timestamp};
 
-use super::history::{History, Kept};
+use super::history::{Before, History, Kept};
 use crate::{TestDb, db::record};
 
 const VERSION: &str =
@@ -43,10 +43,16 @@ pub(super) enum Translation {
     Younger(String),
 }
 
-/// How the nearest replica is, and what was said.
-#[derive(Debug)]
+/// What a node of this region says.
+#[derive(Debug, Clone)]
 pub(super) struct Dialect {
     region: String,
+    cluster: Arc<Cluster>,
+}
+
+/// What all nodes have in common: the past, how far replicas lag behind, and what was said.
+#[derive(Debug)]
+struct Cluster {
     /// None: it has no past.
     history: Option<History>,
     state: Mutex<State>,
@@ -55,12 +61,13 @@ pub(super) struct Dialect {
 #[derive(Debug)]
 struct State {
     lag: Duration,
-    said: Vec<String>,
+    /// Where somebody listens.
+    said: Option<Vec<String>>,
 }
 
 impl Dialect {
-    pub(super) async fn over(db: &TestDb, region: &str) -> Self {
-        let history = History::keep(db.owner_url()).await;
+    pub(super) async fn over(db: &TestDb, region: &str, before: Before) -> Self {
+        let history = History::keep(db.owner_url(), before).await;
         Self::new(region, Some(history), Duration::from_secs(3))
     }
 
@@ -70,11 +77,24 @@ impl Dialect {
     }
 
     fn new(region: &str, history: Option<History>, lag: Duration) -> Self {
-        let said = Vec::new();
+        let state = Mutex::new(State { lag, said: None });
         Self {
             region: region.to_owned(),
-            history,
-            state: Mutex::new(State { lag, said }),
+            cluster: Arc::new(Cluster { history, state }),
+        }
+    }
+
+    /// Writes down from now on what is said.
+    pub(super) fn listening(self) -> Self {
+        self.state().said = Some(Vec::new());
+        self
+    }
+
+    /// Another node.
+    pub(super) fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            cluster: Arc::clone(&self.cluster),
         }
     }
 
@@ -83,18 +103,22 @@ impl Dialect {
     }
 
     pub(super) fn said(&self) -> Vec<String> {
-        std::mem::take(&mut self.state().said)
+        let mut state = self.state();
+        let said = state.said.as_mut().expect("somebody listens");
+        std::mem::take(said)
     }
 
     pub(super) fn keeps(&self, time: Timestamp) -> bool {
-        let history = self.history.as_ref();
+        let history = self.cluster.history.as_ref();
         history.is_some_and(|history| history.reaches(time))
     }
 
-    /// Writes down what is run.
+    /// Writes down what is run; for the grammar any number of so many digits is like the others.
     pub(super) fn note(&self, text: &str) {
-        record(text.trim_end_matches(';'));
-        self.state().said.push(text.to_owned());
+        record(&digits_alike(text.trim_end_matches(';')));
+        if let Some(said) = &mut self.state().said {
+            said.push(text.to_owned());
+        }
     }
 
     pub(super) fn translate(&self, text: &str, in_transaction: bool) -> Translation {
@@ -142,7 +166,10 @@ impl Dialect {
         Translation::Text(match text {
             "SELECT version()" => VERSION.to_owned(),
             "SHOW COMMIT TIMESTAMP" => COMMIT_TIME.to_owned(),
-            _ => text
+            _ if let Some(table) = text.strip_prefix("ANALYZE ") => {
+                format!("SELECT platform.take_statistics('{table}')")
+            }
+            _ => statistics(text)
                 .replace("cluster_logical_timestamp()", LOGICAL_TIME)
                 .replace("gateway_region()", &format!("'{}'::TEXT", self.region)),
         })
@@ -208,13 +235,44 @@ impl Dialect {
     }
 
     fn state_at(&self, time: Timestamp) -> Kept {
-        let history = self.history.as_ref();
+        let history = self.cluster.history.as_ref();
         history.map_or(Kept::Present, |history| history.at(time))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cluster
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the planner thinks of a table, where that is asked for.
+fn statistics(text: &str) -> String {
+    let asked = text.split_once("[SHOW STATISTICS FOR TABLE ");
+    match asked.and_then(|(before, rest)| Some((before, rest.split_once(']')?))) {
+        Some((before, (table, rest))) => format!(
+            "{before}(SELECT reltuples::INT8 AS row_count, now() AS created FROM pg_catalog.pg_class \
+             WHERE oid = '{table}'::REGCLASS) AS s{rest}"
+        ),
+        None => text.to_owned(),
+    }
+}
+
+/// The text with every number of three digits or more, which times have, made of ones.
+fn digits_alike(text: &str) -> String {
+    let mut alike = String::with_capacity(text.len());
+    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+        match digits.len() {
+            0..3 => alike += part,
+            long => {
+                alike += &"1".repeat(long);
+                alike += &part[long..];
+            }
+        }
+    }
+    alike
 }
 
 /// Bounded staleness, as the clause says it.

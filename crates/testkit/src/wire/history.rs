@@ -6,20 +6,35 @@ use std::{
 };
 
 use kernel::Timestamp;
+use platform_db::{Object, Pool};
 use tokio::{sync::watch, time::interval};
 
 use crate::{db::pool, proxy::spawn};
 
 /// A state is kept this often.
 const STEP: Duration = Duration::from_millis(100);
+/// Each statement of the transaction has a snapshot of its own; they are kept until it ends.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 const TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::INT8";
 const EXPORT: &str = "SELECT pg_export_snapshot()";
 
-/// States since it began.
+/// States since it began, or since the server did.
 #[derive(Debug)]
 pub(super) struct History {
-    kept: Arc<Mutex<Vec<(Timestamp, String)>>>,
+    before: Before,
+    kept: Arc<Mutex<States>>,
     _alive: watch::Sender<()>,
+}
+
+type States = Vec<(Timestamp, String)>;
+
+/// What there was before the first state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// No table.
+    Nothing,
+    /// The same: a database that has long been as it was then.
+    TheSame,
 }
 
 /// What there is of a moment.
@@ -34,36 +49,42 @@ pub(super) enum Kept {
 }
 
 impl History {
-    pub(super) async fn keep(url: &str) -> Self {
-        let kept = Arc::new(Mutex::new(Vec::new()));
+    pub(super) async fn keep(url: &str, before: Before) -> Self {
         let (alive, mut gone) = watch::channel(());
-        let connection = pool(url).get().await;
-        let connection = connection.unwrap_or_else(|error| panic!("{error:?}"));
-        // One transaction, each of whose statements has a snapshot of its own; they are kept until it ends.
-        connection
-            .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-            .await
-            .expect("a transaction");
+        let pool = pool(url);
+        let first = begun(&pool).await;
+        let first = first.unwrap_or_else(|error| panic!("{error:?}"));
+        let begins = state(&first).await;
+        let begins = begins.unwrap_or_else(|error| panic!("{error:?}"));
+        let kept = Arc::new(Mutex::new(vec![begins]));
         let keeping = Arc::clone(&kept);
         spawn(async move {
-            let mut steps = interval(STEP);
+            let (mut steps, mut transaction) = (interval(STEP), Some(first));
             loop {
                 tokio::select! {
                     _ = gone.changed() => return,
                     _ = steps.tick() => {}
                 }
-                let Ok(time) = connection.query_one(TIME, &[]).await else {
-                    return;
+                let state = match &transaction {
+                    Some(transaction) => state(transaction).await.ok(),
+                    None => None,
                 };
-                let Ok(snapshot) = connection.query_one(EXPORT, &[]).await else {
-                    return;
-                };
-                let kept = (Timestamp::from_millis(time.get(0)), snapshot.get(0));
-                let mut keeping = keeping.lock().unwrap_or_else(PoisonError::into_inner);
-                keeping.push(kept);
+                let lost = state.is_none();
+                {
+                    let mut states = keeping.lock().unwrap_or_else(PoisonError::into_inner);
+                    match state {
+                        Some(state) => states.push(state),
+                        // The server went away, and every snapshot with it.
+                        None => states.clear(),
+                    }
+                }
+                if lost {
+                    transaction = begun(&pool).await.ok();
+                }
             }
         });
         Self {
+            before,
             kept,
             _alive: alive,
         }
@@ -77,10 +98,23 @@ impl History {
 
     pub(super) fn at(&self, time: Timestamp) -> Kept {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.first().is_none_or(|(first, _)| time < *first) {
+        if self.before == Before::Nothing && kept.first().is_none_or(|(first, _)| time < *first) {
             return Kept::Younger;
         }
         let since = kept.iter().find(|(at, _)| *at >= time);
         since.map_or(Kept::Present, |(_, id)| Kept::Snapshot(id.clone()))
     }
+}
+
+async fn begun(pool: &Pool) -> Result<Object, String> {
+    let connection = pool.get().await.map_err(|error| format!("{error:?}"))?;
+    let begun = connection.batch_execute(BEGIN).await;
+    begun.map_err(|error| format!("{error:?}"))?;
+    Ok(connection)
+}
+
+async fn state(transaction: &Object) -> Result<(Timestamp, String), tokio_postgres::Error> {
+    let time = transaction.query_one(TIME, &[]).await?;
+    let snapshot = transaction.query_one(EXPORT, &[]).await?;
+    Ok((Timestamp::from_millis(time.get(0)), snapshot.get(0)))
 }

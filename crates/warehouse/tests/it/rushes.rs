@@ -90,7 +90,7 @@ async fn hard_case_20_a_refusal_does_not_wait_for_who_could_help() {
     if !stocked
         .warehouse
         .db
-        .is_postgres_with("locks of whole tables")
+        .speaks_postgres_with("locks of whole tables")
     {
         return;
     }

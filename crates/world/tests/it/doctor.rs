@@ -12,7 +12,7 @@ use world::setup::{statements, systems};
 #[tokio::test]
 async fn every_statement_can_be_explained_with_values() {
     let test = TestDb::new(&systems()).await;
-    if !test.is_postgres_with("the part of a CockroachDB to play") {
+    if !test.speaks_postgres_with("the part of a CockroachDB to play") {
         return;
     }
     let proxy = CockroachProxy::before(&test, "eu1").await;

@@ -12,7 +12,7 @@ use testkit::{
     Act::{self, Answer as Says, Cut, CutInAnswer, CutInRequest, Delay, Die, Notice, Silence},
     Answer,
     Did::Nothing,
-    Rule, TestApp, When,
+    Rule, TestApp, When, eventually,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -92,33 +92,118 @@ const READS: &[(&str, &str)] = &[
 /// Statements of a read that are struck, each in its turn.
 const STATEMENTS: u32 = 3;
 
-/// What a first statement meets, with the deadline of the request where it is a shorter one.
-fn classes() -> Vec<(When, Act, u32, Option<Duration>)> {
-    let soon = Some(Duration::from_millis(3_000));
+/// What a statement meets.
+#[derive(Debug, Clone, Copy)]
+struct Class {
+    when: When,
+    act: Act,
+    times: u32,
+    /// Of the request, where it is a shorter one.
+    deadline: Option<Duration>,
+}
+
+const STRONG: &str = "strong";
+const SOON: Option<Duration> = Some(Duration::from_millis(3_000));
+
+/// At any statement, each of the first ones in its turn.
+fn once(act: Act) -> Class {
+    Class {
+        when: When::Any,
+        act,
+        times: 1,
+        deadline: None,
+    }
+}
+
+impl Class {
+    fn at(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+
+    fn times(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Whoever waits for it to end has little time.
+    fn always(self) -> Self {
+        Self {
+            times: u32::MAX,
+            deadline: SOON,
+            ..self
+        }
+    }
+
+    fn turns(&self) -> u32 {
+        match self.times == 1 && self.deadline.is_none() && self.when == When::Any {
+            true => STATEMENTS,
+            false => 1,
+        }
+    }
+
+    fn name(&self) -> String {
+        let always = if self.times == u32::MAX {
+            ", always"
+        } else {
+            ""
+        };
+        let (act, when, turns) = (self.act, self.when, self.turns());
+        format!("{act:?} at {when:?}, {turns} in turn{always}")
+    }
+}
+
+fn classes() -> Vec<Class> {
     let mut classes = vec![
-        (When::Any, Cut(Nothing), 1, None),
-        (When::Any, CutInRequest, 1, None),
-        (When::Any, CutInAnswer, 1, None),
-        (When::Any, Delay(Duration::from_millis(50)), 1, None),
-        (When::Any, Notice("No license installed."), u32::MAX, None),
-        (When::Any, Says("0A000", Nothing), 1, None),
-        (When::Connect, Cut(Nothing), 2, None),
-        (When::Connect, Die("53300", Nothing), 2, None),
-        (When::Connect, Die("57P03", Nothing), 2, None),
-        (When::Connect, Die("53300", Nothing), u32::MAX, soon),
-        (When::Any, Die("57P01", Nothing), u32::MAX, soon),
-        (When::Any, Says("40001", Nothing), u32::MAX, soon),
-        (When::Any, Silence(Nothing), 1, soon),
-        (When::Any, Silence(Nothing), u32::MAX, soon),
+        once(Cut(Nothing)),
+        once(CutInRequest),
+        once(CutInAnswer),
+        once(Delay(Duration::from_millis(50))),
+        Class {
+            deadline: None,
+            ..once(Notice("No license installed.")).always()
+        },
+        once(Says("0A000", Nothing)),
+        once(Cut(Nothing)).at(When::Connect).times(2),
+        once(Die("53300", Nothing)).at(When::Connect).times(2),
+        once(Die("57P03", Nothing)).at(When::Connect).times(2),
+        once(Die("53300", Nothing)).at(When::Connect).always(),
+        once(Die("57P01", Nothing)).always(),
+        once(Says("40001", Nothing)).always(),
+        Class {
+            deadline: SOON,
+            ..once(Silence(Nothing))
+        },
+        once(Silence(Nothing)).always(),
     ];
     for code in [
         "40001", "40P01", "CR000", "25P02", "40003", "53300", "58C01", "58C00", "XXC02", "57014",
         "XCUBS", "XCHR1", "XCHR2",
     ] {
-        classes.push((When::Any, Says(code, Nothing), 1, None));
+        classes.push(once(Says(code, Nothing)));
     }
     for code in ["57P01", "57P02", "57P03", "08006", "08003"] {
-        classes.push((When::Any, Die(code, Nothing), 1, None));
+        classes.push(once(Die(code, Nothing)));
+    }
+    classes
+}
+
+/// What a read of the past meets.
+fn of_the_past() -> Vec<Class> {
+    let past = When::Text("AS OF SYSTEM TIME");
+    let mut classes = vec![
+        once(Cut(Nothing)),
+        once(CutInAnswer),
+        once(Die("57P01", Nothing)),
+        once(Silence(Nothing)).at(past).always(),
+        once(Cut(Nothing)).at(past).always(),
+    ];
+    for code in [
+        "40001", "40003", "58C00", "XCUBS", "0A000", "XXUUU", "42P01", "57014",
+    ] {
+        classes.push(once(Says(code, Nothing)).at(past));
+    }
+    // Another moment is tried, and in the end the present one.
+    for code in ["58C00", "XCUBS", "0A000", "XXUUU", "42P01"] {
+        classes.push(once(Says(code, Nothing)).at(past).times(u32::MAX));
     }
     classes
 }
@@ -126,13 +211,15 @@ fn classes() -> Vec<(When, Act, u32, Option<Duration>)> {
 /// The company with something of everything.
 struct Shelf {
     world: World,
+    /// `Read-Consistency`.
+    mode: &'static str,
     /// Operation, path, and what it shows without a fault; `None` where the database is not asked.
     reads: Vec<(&'static str, String, Option<Value>)>,
 }
 
 impl Shelf {
-    async fn new() -> Arc<Self> {
-        let world = World::bare().await;
+    async fn new(company: Company, mode: &'static str) -> Arc<Self> {
+        let world = World::bare(company);
         let ids = things(&world).await;
         let mut reads = Vec::new();
         for (operation, path) in READS {
@@ -140,37 +227,48 @@ impl Shelf {
             for (name, id) in &ids {
                 path = path.replace(&format!("{{{name}}}"), id);
             }
-            let answer = get(&world.apps[0], &path).await;
+            let answer = get(&world.apps[0], &path, STRONG).await;
             assert_eq!(answer.status, 200, "{path}: {}", answer.text);
             let asks = !answer.header("request-cost").starts_with("sql=0,");
             reads.push((*operation, path, asks.then(|| shown(&[], &answer))));
         }
-        Arc::new(Self { world, reads })
+        let shelf = Self { world, mode, reads };
+        eventually("replicas have all of it", async || {
+            for (_, path, faultless) in &shelf.reads {
+                let answer = get(&shelf.world.apps[0], path, mode).await;
+                if faultless.is_some() && faultless.as_ref() != Some(&shown(&[], &answer)) {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+        Arc::new(shelf)
     }
 
-    /// `anew`: through connections that nobody else had or gets.
-    async fn case(
-        self: Arc<Self>,
-        read: usize,
-        (rule, anew): (Rule, bool),
-        deadline: Option<Duration>,
-    ) -> (bool, Duration) {
+    /// `rule`: what of the class strikes.
+    async fn case(self: Arc<Self>, read: usize, class: Class, rule: Rule) -> (bool, Duration) {
         let (operation, path, faultless) = &self.reads[read];
-        // Whoever has little time connects to nothing any more, unless it is that which fails.
+        // Through connections that nobody else had or gets.
+        let anew = class.when == When::Connect;
+        // Whoever has little time has connected to everything before, unless it is that which fails.
         let desk = if anew {
             self.world.new_desk().await
         } else {
             self.world.desk().await
         };
-        let app = deadline.map_or_else(
+        let app = class.deadline.map_or_else(
             || desk.app.clone(),
             |deadline| self.world.app_of(&desk, deadline),
         );
+        if class.deadline.is_some() && !anew {
+            get(&app, path, self.mode).await;
+        }
         desk.proxy.arm(rule);
         let started = Instant::now();
-        let answer = get(&app, path).await;
+        let answer = get(&app, path, self.mode).await;
         let (struck, took) = (desk.proxy.hits() > 0, started.elapsed());
-        if anew || deadline.is_some() {
+        if anew || class.deadline.is_some() {
             drop(desk);
         } else {
             self.world.leave(desk);
@@ -202,6 +300,55 @@ impl Shelf {
         }
         (struck, took)
     }
+
+    /// Every read under every class in its turn, and the table of how it went.
+    async fn run(self: &Arc<Self>, classes: &[Class]) {
+        let started = Instant::now();
+        let mut all = 0;
+        eprintln!("{:<72} {:>6} {:>8}", "class of a read", "cases", "longest");
+        let mut failed = Vec::new();
+        for class in classes {
+            let at_once = match class.deadline {
+                Some(_) => 2 * AT_ONCE,
+                None => AT_ONCE,
+            };
+            let permits = Arc::new(Semaphore::new(at_once));
+            let mut cases = JoinSet::new();
+            for (read, (operation, _, _)) in self.reads.iter().enumerate() {
+                for turn in 0..class.turns() {
+                    // An export is under way then: it breaks off, and whoever asked for it sees that it did. Its present
+                    // moment is said by its time, too.
+                    let always = class.when != When::Any && class.times == u32::MAX;
+                    if *operation == "export_rows" && (turn > 0 || always) {
+                        continue;
+                    }
+                    let rule = Rule::new(class.when, class.act).times(class.times);
+                    let (shelf, permits) = (Arc::clone(self), Arc::clone(&permits));
+                    let class = *class;
+                    cases.spawn(async move {
+                        let _permit = permits.acquire_owned().await;
+                        shelf.case(read, class, rule.after(turn)).await
+                    });
+                }
+            }
+            let (mut struck, mut longest) = (0, Duration::ZERO);
+            let name = class.name();
+            while let Some(case) = cases.join_next().await {
+                match case {
+                    Ok((hit, took)) => {
+                        struck += usize::from(hit);
+                        longest = longest.max(took);
+                    }
+                    Err(_) => failed.push(name.clone()),
+                }
+            }
+            all += struck;
+            assert!(struck > 0, "{name} never struck");
+            eprintln!("{name:<72} {struck:>6} {:>5} ms", longest.as_millis());
+        }
+        eprintln!("{all} cases in {:.1} s", started.elapsed().as_secs_f64());
+        assert!(failed.is_empty(), "{failed:#?}");
+    }
 }
 
 /// A place of each kind of resource, by its name in [`READS`].
@@ -230,7 +377,8 @@ async fn things(world: &World) -> Vec<(&'static str, String)> {
     let returned = world
         .made(&format!("{path}/returns"), json!({"lines": back}))
         .await;
-    let levels = get(&world.apps[0], &format!("/v1/warehouse/levels?item={item}")).await;
+    let levels = format!("/v1/warehouse/levels?item={item}");
+    let levels = get(&world.apps[0], &levels, STRONG).await;
     let entry = json!({"office": "ber", "currency": "EUR", "description": "Rent",
         "postings": [{"debit": "5900", "credit": "1000", "amount_minor": 7}]});
     let entry = world.made("/v1/accounting/journal-entries", entry).await;
@@ -254,9 +402,10 @@ fn text(value: &Value) -> String {
 }
 
 /// What is kept in memory must not answer instead.
-async fn get(app: &TestApp, path: &str) -> Answer {
+async fn get(app: &TestApp, path: &str, mode: &str) -> Answer {
     let request = app.request(Method::GET, path);
-    request.header("cache-control", "no-cache").send().await
+    let request = request.header("cache-control", "no-cache");
+    request.header("read-consistency", mode).send().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,56 +422,15 @@ async fn every_read_of_the_contract_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_read_answers_or_says_honestly_that_it_cannot_under_every_class_of_failure() {
-    let shelf = Shelf::new().await;
-    let started = Instant::now();
-    let mut all = 0;
-    eprintln!("{:<72} {:>6} {:>8}", "class of a read", "cases", "longest");
-    let mut failed = Vec::new();
-    for (when, act, times, deadline) in classes() {
-        let turns = if when == When::Any && times == 1 && deadline.is_none() {
-            STATEMENTS
-        } else {
-            1
-        };
-        let permits = Arc::new(Semaphore::new(if deadline.is_some() {
-            2 * AT_ONCE
-        } else {
-            AT_ONCE
-        }));
-        let mut cases = JoinSet::new();
-        for (read, (operation, _, _)) in shelf.reads.iter().enumerate() {
-            for turn in 0..turns {
-                // An export is under way then: it breaks off, and whoever asked for it sees that it did.
-                if *operation == "export_rows" && turn > 0 {
-                    continue;
-                }
-                let rule = Rule::new(when, act).times(times).after(turn);
-                let (shelf, permits) = (Arc::clone(&shelf), Arc::clone(&permits));
-                cases.spawn(async move {
-                    let _permit = permits.acquire_owned().await;
-                    let anew = when == When::Connect;
-                    shelf.case(read, (rule, anew), deadline).await
-                });
-            }
-        }
-        let (mut struck, mut longest) = (0, Duration::ZERO);
-        let name = format!(
-            "{act:?} at {when:?}, {turns} in turn{}",
-            if times == u32::MAX { ", always" } else { "" }
-        );
-        while let Some(case) = cases.join_next().await {
-            match case {
-                Ok((hit, took)) => {
-                    struck += usize::from(hit);
-                    longest = longest.max(took);
-                }
-                Err(_) => failed.push(name.clone()),
-            }
-        }
-        all += struck;
-        assert!(struck > 0, "{name} never struck");
-        eprintln!("{name:<72} {struck:>6} {:>5} ms", longest.as_millis());
+    let shelf = Shelf::new(Company::new().await, STRONG).await;
+    shelf.run(&classes()).await;
+}
+
+/// Where the past cannot be shown, another moment is, or the present one.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_read_of_the_past_answers_where_the_database_speaks_cockroach() {
+    if let Some(company) = Company::speaking_cockroach().await {
+        let shelf = Shelf::new(company, "bounded;max_ms=10000").await;
+        shelf.run(&of_the_past()).await;
     }
-    eprintln!("{all} cases in {:.1} s", started.elapsed().as_secs_f64());
-    assert!(failed.is_empty(), "{failed:#?}");
 }

@@ -111,8 +111,8 @@ const BOOKS: &str = "
 
 impl World {
     /// With a place for every write.
-    pub(super) async fn new() -> Self {
-        let mut world = Self::bare().await;
+    pub(super) async fn new(company: Company) -> Self {
+        let mut world = Self::bare(company);
         let places = stream::iter(SCENARIOS.iter().enumerate());
         let places = places.map(async |(n, scenario)| {
             (
@@ -125,8 +125,7 @@ impl World {
     }
 
     /// With the offices that every company begins with, and nothing else.
-    pub(super) async fn bare() -> Self {
-        let company = Company::new().await;
+    pub(super) fn bare(company: Company) -> Self {
         let apps = ["eu1", "us1", "ap1"].map(|region| company.in_region(region));
         Self {
             company,
