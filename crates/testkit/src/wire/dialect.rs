@@ -166,7 +166,7 @@ impl Dialect {
         Translation::Text(match text {
             "SELECT version()" => VERSION.to_owned(),
             "SHOW COMMIT TIMESTAMP" => COMMIT_TIME.to_owned(),
-            _ if let Some(table) = text.strip_prefix("ANALYZE ") => {
+            _ if let Some(("ANALYZE", table)) = text.split_once(' ') => {
                 format!("SELECT platform.take_statistics('{table}')")
             }
             _ => statistics(text)
