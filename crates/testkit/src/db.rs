@@ -273,7 +273,7 @@ impl TestDb {
     /// The same through several, as if each were a node of its own.
     #[must_use]
     pub fn db_through_any(&self, ports: &[u16]) -> Db {
-        self.db_at(&self.through(ports))
+        self.db_at(&self.app_url_through(ports))
     }
 
     /// The database of region eu1 by any URL; a new handle each time.
@@ -288,7 +288,7 @@ impl TestDb {
     pub fn db_speaking(&self, proxy: &CockroachProxy, region: &str) -> Db {
         let config = DbConfig {
             max_clock_offset: Duration::from_millis(250),
-            ..self.config(region, &self.through(&[proxy.port()]), 16)
+            ..self.config(region, &self.app_url_through(&[proxy.port()]), 16)
         };
         self.open_with(config, Clock::System)
     }
@@ -298,12 +298,14 @@ impl TestDb {
         let nodes = REGIONS.iter().zip(&self.nodes);
         let own = nodes.into_iter().find(|(name, _)| **name == region);
         match own.map(|(_, node)| node).or(self.nodes.first()) {
-            Some(node) => self.through(&[node.port()]),
+            Some(node) => self.app_url_through(&[node.port()]),
             None => self.app_url.clone(),
         }
     }
 
-    fn through(&self, ports: &[u16]) -> String {
+    /// Connects as the services' role through proxies on this machine, which speak without TLS.
+    #[must_use]
+    pub fn app_url_through(&self, ports: &[u16]) -> String {
         let name = self.home.name();
         let hosts = ports.iter().map(|port| format!("127.0.0.1:{port}"));
         let hosts = hosts.collect::<Vec<_>>().join(",");

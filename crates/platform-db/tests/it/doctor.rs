@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kernel::{Clock, CurrencyCode, RegionTag, Timestamp};
 use platform_db::{
+    DatabaseUrl,
     doctor::{CHECKS, Diagnosis, Load, On, Outcome, Patient, examine},
     placement::Site,
 };
@@ -310,8 +311,9 @@ async fn a_database_that_stores_bytes_is_moved_to_another() {
         "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
     ))
     .await;
+    let url = DatabaseUrl::parse(test.owner_url()).unwrap();
     let asking = Patient {
-        url: format!("{}_ascii", test.owner_url()),
+        url: url.with_database(&name).expose(),
         ..patient(&test)
     };
     let found = examine(asking, &["encoding".to_owned()]).await.unwrap();
@@ -428,10 +430,8 @@ async fn a_question_that_hangs_holds_nobody_else_up() {
 async fn what_a_server_cannot_answer_is_unknown() {
     let Some(test) = well().await else { return };
     let proxy = CockroachProxy::before(&test, "eu1").await;
-    let (who, at) = test.app_url().rsplit_once('@').unwrap();
-    let database = at.rsplit_once('/').unwrap().1;
     let asking = Patient {
-        url: format!("{who}@127.0.0.1:{}/{database}", proxy.port()),
+        url: test.app_url_through(&[proxy.port()]),
         ..patient(&test)
     };
     let found = examine(asking, &[]).await.unwrap();

@@ -16,11 +16,9 @@ async fn every_statement_can_be_explained_with_values() {
         return;
     }
     let proxy = CockroachProxy::before(&test, "eu1").await;
-    let (who, at) = test.app_url().rsplit_once('@').unwrap();
-    let database = at.rsplit_once('/').unwrap().1;
     let db = test.db();
     let patient = Patient {
-        url: format!("{who}@127.0.0.1:{}/{database}", proxy.port()),
+        url: test.app_url_through(&[proxy.port()]),
         region: db.region().clone(),
         regions: db.regions().to_vec(),
         sites: Vec::new(),
