@@ -55,6 +55,7 @@ pub(crate) fn test_on(url: &str) -> Result<()> {
     });
     if built {
         steps.run("tests", || tests_on(url));
+        steps.run("worlds", || worlds_on(url));
     }
     steps.end(started)
 }
@@ -140,18 +141,18 @@ fn tests(recorded: &Path) -> Result<()> {
     suite.run_all(profile, &["--workspace"])
 }
 
-/// All tests of the workspace on the server of this URL.
+/// All tests of the workspace on the server of this URL, but for those that start worlds.
 fn tests_on(url: &str) -> Result<()> {
     let bin = postgres::find_or_install()?;
-    let suite = Suite {
-        url,
-        bin: &bin,
-        recorded: None,
-    };
+    let suite = Suite::on(url, &bin);
     suite.make_templates()?;
-    suite.run_all("given", &["--workspace", "--exclude", ACCEPTANCE])?;
-    // In one process they share a world, which takes minutes to come up on a cluster.
-    let mut worlds = suite.cargo();
+    suite.run_all("given", &["--workspace", "--exclude", ACCEPTANCE])
+}
+
+/// Those: in one process they share a world, which takes minutes to come up on a cluster.
+fn worlds_on(url: &str) -> Result<()> {
+    let bin = postgres::find_or_install()?;
+    let mut worlds = Suite::on(url, &bin).cargo();
     worlds.env("ACCEPTANCE_DATABASE_URL", url);
     run::run(worlds.args([
         "test",
@@ -174,7 +175,15 @@ struct Suite<'a> {
     recorded: Option<&'a Path>,
 }
 
-impl Suite<'_> {
+impl<'a> Suite<'a> {
+    fn on(url: &'a str, bin: &'a Path) -> Self {
+        Self {
+            url,
+            bin,
+            recorded: None,
+        }
+    }
+
     fn cargo(&self) -> Command {
         let mut command = run::cargo();
         command
