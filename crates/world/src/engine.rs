@@ -58,7 +58,7 @@ impl Kept<'_> {
         F: Future<Output = Result<Running, EngineError>>,
     {
         let lock = self.folder.child_lock(running.name());
-        let mut pause = PAUSE_FIRST;
+        let mut pause = Duration::ZERO;
         loop {
             let since = Instant::now();
             tokio::select! {
@@ -67,17 +67,14 @@ impl Kept<'_> {
             }
             self.progress
                 .step(&format!("{} ended, starting it again", self.what));
-            let mut waits = since.elapsed() < HEALTHY;
-            if !waits {
-                pause = PAUSE_FIRST;
-            }
+            pause = match since.elapsed() < HEALTHY {
+                true => longer(pause),
+                false => Duration::ZERO,
+            };
             running = loop {
-                if waits {
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = self.stop.draining() => return,
-                    }
-                    pause = (pause * 2).min(PAUSE_MAX);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = self.stop.draining() => return,
                 }
                 let started = tokio::select! {
                     started = start() => started,
@@ -90,15 +87,21 @@ impl Kept<'_> {
                 };
                 match started {
                     Ok(running) => break running,
-                    Err(error) => self
-                        .progress
-                        .step(&format!("{error}; next try in {pause:?}")),
+                    Err(error) => {
+                        pause = longer(pause);
+                        let told = format!("{error}; next try in {pause:?}");
+                        self.progress.step(&told);
+                    }
                 }
-                waits = true;
             };
             self.progress.step(&format!("{} runs again", self.what));
         }
     }
+}
+
+/// The pause behind one of this length.
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).clamp(PAUSE_FIRST, PAUSE_MAX)
 }
 
 /// Which database is embedded.

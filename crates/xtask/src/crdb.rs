@@ -21,8 +21,8 @@ use crate::{
 const GRAMMARS: &[&str] = &["stmt_block.bnf", "stmt_block_v25.4.bnf"];
 
 /// What the checker warns of and is meant, and where: rows that are hot on PostgreSQL are queued for there only; the
-/// planner unlocks a table before it moves it, which its own tests hold it and its page to; and the doctor's question on
-/// nodes, which has no other source, is put together so that it stands whole only where tests record it.
+/// planner unlocks a table before it moves it, which its own tests hold it and its page to; and the doctor's questions on
+/// nodes, which have no other source, are put together so that they stand whole only where tests record them.
 const WARNINGS: &[(&str, &[&str])] = &[
     (
         "pg_advisory_",
