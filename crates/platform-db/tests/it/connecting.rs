@@ -4,8 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
-use kernel::{ReadWant, RegionTag};
-use platform_db::{Db, ReadSpec, Session};
+use platform_db::{Db, Session};
 use testkit::{
     Act::{self, Answer, Cut, Delay, Notice, Silence},
     Did::Nothing,
@@ -18,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::fixture::{Times, add, count_of, create, create_intent, request, test_db};
+use crate::fixture::{Times, add, count_of, create, create_intent, request, spec, test_db};
 
 /// What a host has to give a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -81,21 +80,14 @@ impl Pair {
     }
 }
 
-fn spec(operation: &'static str) -> ReadSpec {
-    ReadSpec {
-        operation,
-        want: ReadWant::default(),
-        home: "eu1".parse::<RegionTag>().unwrap(),
-        snapshot: None,
-    }
-}
-
 /// A read; how long it took.
 async fn read(db: &Db) -> Duration {
     let started = Instant::now();
-    let spec = spec("get_thing");
     let work = async |session: &Session| count_of(session, "lamp").await;
-    let found = db.read(&request(db), spec, work).await.unwrap();
+    let found = db
+        .read(&request(db), spec("get_thing"), work)
+        .await
+        .unwrap();
     assert!(found.value.is_some());
     started.elapsed()
 }
@@ -224,13 +216,14 @@ async fn a_host_that_gives_no_new_connections_keeps_those_that_it_has() {
     first.arm(Rule::new(Connect, Silence(Nothing)).always());
     let times = Times::default();
     let long = async {
-        let spec = spec("sleep");
         let sleeping = async |session: &Session| {
             times.next();
             let sql = "SELECT pg_sleep(7)::TEXT AS slept";
             session.rows(sql, &[]).await.map(drop)
         };
-        db.read(&request(&db), spec, sleeping).await.unwrap();
+        db.read(&request(&db), spec("sleep"), sleeping)
+            .await
+            .unwrap();
     };
     let others = join_all((0..4).map(async |_| pair.write(&db).await));
     join(long, others).await;

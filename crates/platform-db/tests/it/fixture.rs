@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kernel::{Call, Common, Intent, OpError, Reply, SystemError};
-use platform_db::{Db, DbError, Event, Migrations, Placement, Refusal, Session, TxError, Txn};
+use kernel::{Call, Common, Intent, OpError, ReadWant, Reply, SystemError};
+use platform_db::{
+    Db, DbError, Event, Migrations, Placement, ReadSpec, Refusal, Session, TxError, Txn,
+};
 use serde_json::json;
 use testkit::{TestDb, call, intent};
 
@@ -52,6 +54,16 @@ pub(crate) async fn test_db() -> TestDb {
 /// A new request in `db`'s region.
 pub(crate) fn request(db: &Db) -> Call {
     call(db.region().as_str())
+}
+
+/// A read of what lives in eu1, as fresh as its operation is by default.
+pub(crate) fn spec(operation: &'static str) -> ReadSpec {
+    ReadSpec {
+        operation,
+        want: ReadWant::default(),
+        home: "eu1".parse().unwrap(),
+        snapshot: None,
+    }
 }
 
 pub(crate) fn create_intent(db: &Db, key: &str) -> Intent {

@@ -6,19 +6,19 @@ use std::{
 };
 
 use futures_util::future::{join, join_all, join3};
-use kernel::{IdempotencyKey, OpError, Principal, ReadWant, RegionTag, SystemError};
+use kernel::{IdempotencyKey, OpError, Principal, ReadWant, SystemError};
 use platform_db::{Db, ReadSpec, Session};
 use testkit::{Act, Did, Engine, Proxy, Rule, TestDb, When, WireProxy, eventually, intent};
 
-use crate::fixture::{Times, add, count_of, create, create_intent, request, test_db};
+use crate::fixture::{Times, add, count_of, create, create_intent, request, spec, test_db};
 
 /// How long nothing at all may be written when one host is lost while another answers: it is silent for two seconds, then
 /// asked for, and whoever was connecting to it waits for two more. Loose, since other tests keep the machine busy.
 const GAP_MAX: Duration = Duration::from_secs(9);
 
-struct Two {
+struct Two<F = Proxy> {
     test: TestDb,
-    first: Proxy,
+    first: F,
     second: Proxy,
     db: Db,
 }
@@ -26,30 +26,17 @@ struct Two {
 async fn two_hosts() -> Two {
     let test = test_db().await;
     let first = Proxy::before(&test).await;
-    let second = Proxy::before(&test).await;
-    let db = test.db_through_any(&[first.port(), second.port()]);
-    create(&db, create_intent(&db, "key-00001"), "lamp")
-        .await
-        .unwrap();
-    Two {
-        test,
-        first,
-        second,
-        db,
-    }
+    let port = first.port();
+    Two::new(test, first, port).await
 }
 
 async fn read(db: &Db) -> Result<Option<i64>, SystemError> {
-    let spec = ReadSpec {
-        operation: "get_thing",
-        want: ReadWant::default(),
-        home: "eu1".parse::<RegionTag>().unwrap(),
-        snapshot: None,
-    };
     let read = db
-        .read(&request(db), spec, async |session: &Session| {
-            count_of(session, "lamp").await
-        })
+        .read(
+            &request(db),
+            spec("get_thing"),
+            async |session: &Session| count_of(session, "lamp").await,
+        )
         .await;
     read.map(|read| read.value)
 }
@@ -114,7 +101,21 @@ impl<'a> Stream<'a> {
     }
 }
 
-impl Two {
+impl<F> Two<F> {
+    async fn new(test: TestDb, first: F, first_port: u16) -> Self {
+        let second = Proxy::before(&test).await;
+        let db = test.db_through_any(&[first_port, second.port()]);
+        create(&db, create_intent(&db, "key-00001"), "lamp")
+            .await
+            .unwrap();
+        Self {
+            test,
+            first,
+            second,
+            db,
+        }
+    }
+
     /// Twenty more writes are there.
     async fn goes_on(&self) {
         let before = self.test.count("SELECT count FROM things.things").await;
@@ -292,18 +293,9 @@ async fn a_pool_full_of_connections_to_a_hung_host_is_free_again_at_once() {
 async fn hard_case_08_a_host_that_drains_is_left_without_a_gap() {
     let test = test_db().await;
     let node = WireProxy::before(&test).await;
-    let second = Proxy::before(&test).await;
-    let third = Proxy::before(&test).await;
-    let db = test.db_through_any(&[node.port(), second.port()]);
-    create(&db, create_intent(&db, "key-00001"), "lamp")
-        .await
-        .unwrap();
-    let two = Two {
-        test,
-        first: third, // not in the URL
-        second,
-        db,
-    };
+    let port = node.port();
+    let two = Two::new(test, node, port).await;
+    let node = &two.first;
     two.under_load(async {
         let gone = "57P01";
         node.arm(Rule::new(When::Connect, Act::Answer(gone, Did::Nothing)).always());

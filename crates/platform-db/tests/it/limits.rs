@@ -157,12 +157,7 @@ async fn writes_and_reads_can_move_between_threads() {
         async move |txn: &Txn<'_>| insert_thing(txn, &name).await,
     );
     is_send(write).await.unwrap();
-    let spec = platform_db::ReadSpec {
-        operation: "get_thing",
-        want: kernel::ReadWant::default(),
-        home: "eu1".parse().unwrap(),
-        snapshot: None,
-    };
+    let spec = crate::fixture::spec("get_thing");
     let (call, name) = (request(&db), "lamp".to_owned());
     let read = db.read_snapshot(&call, spec, async move |session: &platform_db::Session| {
         crate::fixture::count_of(session, &name).await

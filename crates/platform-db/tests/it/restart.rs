@@ -6,12 +6,12 @@ use std::{
 };
 
 use futures_util::future::{join, join_all};
-use kernel::{OpError, Principal, ReadWant, RegionTag, SystemError};
-use platform_db::{ReadSpec, Session, Txn};
+use kernel::{OpError, Principal, SystemError};
+use platform_db::{Session, Txn};
 use testkit::{TestDb, call_with_budget, eventually, intent};
 
 use crate::fixture::{
-    Ended, THINGS, Times, add, count_of, create, create_intent, insert_thing, request,
+    Ended, THINGS, Times, add, count_of, create, create_intent, insert_thing, request, spec,
 };
 
 /// 57P01 in the middle of a transaction: it runs again on a fresh connection, uncounted.
@@ -46,15 +46,11 @@ async fn a_read_on_a_shared_connection_that_broke_is_read_again() {
         .await
         .unwrap();
     let read = || async {
-        let spec = ReadSpec {
-            operation: "get_thing",
-            want: ReadWant::default(),
-            home: "eu1".parse::<RegionTag>().unwrap(),
-            snapshot: None,
-        };
-        db.read(&request(&db), spec, async |session: &Session| {
-            count_of(session, "lamp").await
-        })
+        db.read(
+            &request(&db),
+            spec("get_thing"),
+            async |session: &Session| count_of(session, "lamp").await,
+        )
         .await
     };
     assert_eq!(read().await.unwrap().value, Some(0));

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use kernel::{Common, OpError, ReadWant, RegionTag, Reply, SystemError};
-use platform_db::{Db, ReadSpec, ReceiptStatus, Session, Txn, Void};
+use kernel::{Common, OpError, Reply, SystemError};
+use platform_db::{Db, ReceiptStatus, Session, Txn, Void};
 use testkit::{
     Act::{Answer, Cut, CutInAnswer, CutInRequest, Delay, Die, Notice, Silence},
     Did::{All, Nothing},
@@ -13,7 +13,8 @@ use testkit::{
 };
 
 use crate::fixture::{
-    Ended, Times, assert_unknown, count_of, create, create_intent, insert_thing, request, test_db,
+    Ended, Times, assert_unknown, count_of, create, create_intent, insert_thing, request, spec,
+    test_db,
 };
 
 const INSERT: When = When::Text("INSERT INTO things.things");
@@ -92,16 +93,10 @@ impl Wired {
     }
 
     async fn read(&self, key: &str) -> Result<Option<i64>, SystemError> {
-        let spec = ReadSpec {
-            operation: "get_thing",
-            want: ReadWant::default(),
-            home: "eu1".parse::<RegionTag>().unwrap(),
-            snapshot: None,
-        };
         let call = request(&self.db);
         let read = self
             .db
-            .read(&call, spec, async |session: &Session| {
+            .read(&call, spec("get_thing"), async |session: &Session| {
                 count_of(session, key).await
             })
             .await?;
