@@ -76,6 +76,8 @@ pub use session::past_forms;
 pub use session::{Row, Session};
 pub use snapshot::Snapshot;
 pub use statistics::Statistician;
+#[cfg(feature = "testing")]
+pub use statistics::estimated_rows;
 pub use tokio_postgres::types::{FromSql, ToSql};
 pub use txn::{Event, Txn};
 pub use url::DatabaseUrl;

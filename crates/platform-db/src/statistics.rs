@@ -93,6 +93,17 @@ pub(crate) fn estimate(engine: Engine, table: &str) -> String {
     }
 }
 
+/// The same for tests, which ask it as the owner.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn estimated_rows(is_cockroach: bool, table: &str) -> String {
+    let engine = match is_cockroach {
+        true => Engine::Cockroach,
+        false => Engine::Postgres,
+    };
+    estimate(engine, table)
+}
+
 /// PostgreSQL lets owners alone take statistics (before its release 17), and the services' role owns nothing: `migrate`
 /// makes a function of the owner's for it. On CockroachDB whoever may read a table may take them.
 fn take(engine: Engine, table: &str) -> String {

@@ -25,7 +25,10 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tower::ServiceExt as _;
 
-use crate::call::{eventually, tag};
+use crate::{
+    call::{eventually, tag},
+    server::own_folder,
+};
 
 const ISSUER: &str = "https://issuer.test";
 const KEY_ID: &str = "test-1";
@@ -33,17 +36,18 @@ const KEY_ID: &str = "test-1";
 /// One key for all tests.
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&[7; 32]));
 
-/// Where its public half stands: one file for the tests of all processes, since it is the same. Apps read it when they meet
+/// Where its public half stands: one file for all tests of this user, since it is the same. Apps read it when they meet
 /// their first token.
 static KEYS: LazyLock<PathBuf> = LazyLock::new(|| {
     let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
     let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": KEY_ID, "x": x});
     let keys = json!({"keys": [key]}).to_string();
-    let path = std::env::temp_dir().join("meridian-test-keys.json");
+    let folder = own_folder();
+    let path = folder.join("keys.json");
     if fs::read_to_string(&path).is_ok_and(|found| found == keys) {
         return path;
     }
-    let mut file = NamedTempFile::new().expect("a file");
+    let mut file = NamedTempFile::new_in(&folder).expect("a file");
     file.write_all(keys.as_bytes()).expect("room for it");
     file.persist(&path).expect("it is renamed whole");
     path

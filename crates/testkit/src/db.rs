@@ -1,26 +1,21 @@
 //! A database per test: on PostgreSQL cloned from a template that is migrated once, on CockroachDB lent and emptied.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
-        Mutex, Once, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
-use kernel::{Clock, RegionTag};
-use platform_db::{Connection, DatabaseUrl, Db, DbConfig, Migrations, Object, Pool, PoolSizes};
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use platform_db::{Connection, DatabaseUrl, Migrations, Object, Pool};
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::{SimpleQueryMessage, error::SqlState, types::ToSql};
 
 use crate::{
-    Act, CockroachProxy, Rule, Server, When,
-    call::tag,
-    portable,
+    CockroachProxy, Server,
+    opening::Opened,
     slot::{Ending, Slot},
     template,
 };
@@ -30,22 +25,19 @@ pub(crate) const REGIONS: [&str; 3] = ["eu1", "us1", "ap1"];
 /// The password of the services' role.
 pub const APP_PASSWORD: &str = "only-for-tests";
 
-/// What a statement takes longer where it is to be slow: on a cluster on one machine it is 5 to 50 ms.
-const SLOW: Duration = Duration::from_millis(20);
-
 /// A database that no other test uses meanwhile, as its migrations leave it. Dropped or given back at the end; kept, and
 /// named on stderr, when the test failed.
 #[derive(Debug)]
 pub struct TestDb {
     server: Server,
-    engine: Engine,
-    home: Home,
+    pub(crate) engine: Engine,
+    pub(crate) home: Home,
     owner: Pool,
     owner_url: String,
-    app_url: String,
+    pub(crate) app_url: String,
     /// Where the services meet a PostgreSQL that speaks CockroachDB: in each region one.
-    nodes: Vec<CockroachProxy>,
-    opened: Mutex<Opened>,
+    pub(crate) nodes: Vec<CockroachProxy>,
+    pub(crate) opened: Mutex<Opened>,
 }
 
 /// Those of the services, on PostgreSQL.
@@ -54,7 +46,7 @@ const POSTGRES_SESSIONS: &str =
 
 /// Whose database it is, and so what becomes of it.
 #[derive(Debug)]
-enum Home {
+pub(crate) enum Home {
     /// The test's own.
     Own(String),
     /// The test's own, on a server of its own in this folder.
@@ -64,7 +56,7 @@ enum Home {
 }
 
 impl Home {
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Own(name) | Self::Private(name, _) => name.clone(),
             Self::Slot(slot) => slot.name(),
@@ -79,12 +71,6 @@ pub enum Engine {
     Postgres,
     /// Where `TEST_DATABASE_URL` says so, or `TEST_DIALECT`.
     Cockroach,
-}
-
-#[derive(Debug, Default)]
-struct Opened {
-    dbs: HashMap<RegionTag, Db>,
-    registries: Vec<Registry>,
 }
 
 impl TestDb {
@@ -162,39 +148,6 @@ impl TestDb {
         }
     }
 
-    async fn in_dialect(self) -> Self {
-        let Some(dialect) = std::env::var_os("TEST_DIALECT") else {
-            return self;
-        };
-        let slow = dialect == "slow-cockroach";
-        assert!(
-            slow || dialect == "cockroach",
-            "TEST_DIALECT={}: cockroach and slow-cockroach are known",
-            dialect.display()
-        );
-        ON_COCKROACH.store(true, Ordering::Relaxed);
-        let test = self.speaking_cockroach().await;
-        for node in test.nodes.iter().filter(|_| slow) {
-            let late = Rule::new(When::Any, Act::Delay(SLOW));
-            node.wire().arm(late.always());
-        }
-        test
-    }
-
-    /// From now on the services meet a PostgreSQL that speaks CockroachDB ([`CockroachProxy`]) in each region, unless they
-    /// meet the like anyway.
-    pub async fn speaking_cockroach(mut self) -> Self {
-        if self.engine() == Engine::Postgres {
-            self.nodes = CockroachProxy::nodes(&self, &REGIONS).await;
-            self.app_url = self.url_in(REGIONS[0]);
-        }
-        self
-    }
-
-    pub(crate) fn nodes(&self) -> &[CockroachProxy] {
-        &self.nodes
-    }
-
     /// Which database the services meet.
     #[must_use]
     pub fn engine(&self) -> Engine {
@@ -235,111 +188,6 @@ impl TestDb {
         &self.server
     }
 
-    /// The database as the process of region eu1 has it (regions eu1, us1, ap1; eu1 is primary).
-    #[must_use]
-    pub fn db(&self) -> Db {
-        self.db_in(REGIONS[0])
-    }
-
-    /// The database as the process of another region has it; the same one each time.
-    #[must_use]
-    pub fn db_in(&self, region: &str) -> Db {
-        let known = self.opened().dbs.get(&tag(region)).cloned();
-        known.unwrap_or_else(|| {
-            let db = self.open(region, &self.url_in(region), Clock::System, 16);
-            self.opened().dbs.insert(tag(region), db.clone());
-            db
-        })
-    }
-
-    /// The database with another clock; a new handle each time.
-    #[must_use]
-    pub fn db_with_clock(&self, region: &str, clock: Clock) -> Db {
-        self.open(region, &self.url_in(region), clock, 16)
-    }
-
-    /// The database with another pool; a new handle each time.
-    #[must_use]
-    pub fn db_with_connections(&self, connections: usize) -> Db {
-        self.open(REGIONS[0], &self.app_url, Clock::System, connections)
-    }
-
-    /// The database of region eu1 through a proxy on this machine, which speaks without TLS; a new handle each time.
-    #[must_use]
-    pub fn db_through(&self, port: u16) -> Db {
-        self.db_through_any(&[port])
-    }
-
-    /// The same through several, as if each were a node of its own.
-    #[must_use]
-    pub fn db_through_any(&self, ports: &[u16]) -> Db {
-        self.db_at(&self.app_url_through(ports))
-    }
-
-    /// The database of region eu1 by any URL; a new handle each time.
-    #[must_use]
-    pub fn db_at(&self, url: &str) -> Db {
-        self.open(REGIONS[0], url, Clock::System, 16)
-    }
-
-    /// The database of a region through a proxy that speaks CockroachDB; a new handle each time. Clocks may differ by a
-    /// quarter of a second. The cluster may call the region by its tag, or by that with `cloud-` before it.
-    #[must_use]
-    pub fn db_speaking(&self, proxy: &CockroachProxy, region: &str) -> Db {
-        let config = DbConfig {
-            max_clock_offset: Duration::from_millis(250),
-            ..self.config(region, &self.app_url_through(&[proxy.port()]), 16)
-        };
-        self.open_with(config, Clock::System)
-    }
-
-    /// Where the processes of a region connect.
-    fn url_in(&self, region: &str) -> String {
-        let nodes = REGIONS.iter().zip(&self.nodes);
-        let own = nodes.into_iter().find(|(name, _)| **name == region);
-        match own.map(|(_, node)| node).or(self.nodes.first()) {
-            Some(node) => self.app_url_through(&[node.port()]),
-            None => self.app_url.clone(),
-        }
-    }
-
-    /// Connects as the services' role through proxies on this machine, which speak without TLS.
-    #[must_use]
-    pub fn app_url_through(&self, ports: &[u16]) -> String {
-        let name = self.home.name();
-        let hosts = ports.iter().map(|port| format!("127.0.0.1:{port}"));
-        let hosts = hosts.collect::<Vec<_>>().join(",");
-        format!("postgres://meridian_app:{APP_PASSWORD}@{hosts}/{name}")
-    }
-
-    fn open(&self, region: &str, url: &str, clock: Clock, connections: usize) -> Db {
-        self.open_with(self.config(region, url, connections), clock)
-    }
-
-    fn config(&self, region: &str, url: &str, connections: usize) -> DbConfig {
-        DbConfig {
-            url: url.into(),
-            region: tag(region),
-            region_names: vec![region.to_owned(), format!("cloud-{region}")],
-            regions: REGIONS.map(tag).to_vec(),
-            primary: tag(REGIONS[0]),
-            pools: PoolSizes {
-                transactions: connections,
-                ..PoolSizes::default()
-            },
-            // Sessions of CockroachDB tell their names, not their databases.
-            application_name: format!("{} {region}", self.home.name()),
-            max_clock_offset: Duration::ZERO,
-        }
-    }
-
-    fn open_with(&self, config: DbConfig, clock: Clock) -> Db {
-        let mut registry = Registry::default();
-        let db = Db::open(config, clock, &mut registry).expect("our own configuration");
-        self.opened().registries.push(registry);
-        db
-    }
-
     /// Runs statements as the owner, again where they meet another writer; the rows of all of them, as text.
     pub async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let client = self.owner().await;
@@ -370,7 +218,7 @@ impl TestDb {
             .collect()
     }
 
-    async fn owner(&self) -> Object {
+    pub(crate) async fn owner(&self) -> Object {
         patiently(|| self.owner.get()).await
     }
 
@@ -408,15 +256,9 @@ impl TestDb {
 
     /// How many rows the planner thinks that a table has.
     pub async fn estimated_rows(&self, table: &str) -> i64 {
-        let sql = match self.engine {
-            Engine::Postgres => {
-                format!("SELECT reltuples::INT8 FROM pg_class WHERE oid = '{table}'::REGCLASS")
-            }
-            Engine::Cockroach => format!(
-                "SELECT row_count FROM [SHOW STATISTICS FOR TABLE {table}] ORDER BY created DESC LIMIT 1"
-            ),
-        };
-        self.count(&sql).await
+        let is_cockroach = self.engine == Engine::Cockroach;
+        self.count(&platform_db::estimated_rows(is_cockroach, table))
+            .await
     }
 
     /// How many sessions the services have.
@@ -488,102 +330,6 @@ impl TestDb {
                 .code()
                 .map_or_else(|| error.to_string(), |c| c.code().to_owned())
         })
-    }
-
-    /// Prepares a statement as the services' sessions do and explains it, with table scans made so dear that one
-    /// in the plan means that no index will do. On CockroachDB it is prepared only, and the plan is empty: nothing
-    /// there keeps a small table from being scanned.
-    pub async fn explain(&self, sql: &str) -> String {
-        record(sql);
-        for form in platform_db::past_forms(sql) {
-            record(&form);
-        }
-        let client = self.owner().await;
-        let statement = client
-            .prepare(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        if self.engine == Engine::Cockroach {
-            static TOLD: Once = Once::new();
-            TOLD.call_once(|| eprintln!("plans are looked at on PostgreSQL only"));
-            return String::new();
-        }
-        let mut faults = portable::faults(sql, &self.nullable().await);
-        faults.extend(portable::other_types(&statement));
-        assert!(faults.is_empty(), "{sql}: {faults:?}");
-        let nulls = vec!["NULL"; statement.params().len()].join(", ");
-        let arguments = if nulls.is_empty() {
-            nulls
-        } else {
-            format!("({nulls})")
-        };
-        // An inverted index is never scanned but by a bitmap.
-        let bitmaps = if sql.contains(" @> ") { "on" } else { "off" };
-        let script = format!(
-            "SET enable_seqscan = off; SET enable_bitmapscan = {bitmaps}; SET plan_cache_mode = force_generic_plan;
-             PREPARE explained AS {sql};
-             EXPLAIN EXECUTE explained{arguments}"
-        );
-        let messages = client
-            .simple_query(&script)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        client
-            .batch_execute("DEALLOCATE explained")
-            .await
-            .expect("it was just prepared");
-        let mut plan = String::new();
-        for message in messages {
-            if let SimpleQueryMessage::Row(row) = message {
-                plan.push_str(row.get(0).unwrap_or_default());
-                plan.push('\n');
-            }
-        }
-        plan
-    }
-
-    /// The columns that may be null.
-    async fn nullable(&self) -> portable::Nullable {
-        let rows = self
-            .query(
-                "SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns \
-                 WHERE is_nullable = 'YES' AND table_schema IN ('platform', 'accounting', 'warehouse', 'sales')",
-            )
-            .await;
-        let mut nullable = portable::Nullable::new();
-        for row in rows {
-            let [Some(table), Some(column)] = row.as_slice() else {
-                continue;
-            };
-            let columns = nullable.entry(table.clone()).or_default();
-            columns.insert(column.clone());
-        }
-        nullable
-    }
-
-    /// What `/metrics` would say of every `Db` made here.
-    #[must_use]
-    pub fn metrics(&self) -> String {
-        let mut text = String::new();
-        for registry in &self.opened().registries {
-            encode(&mut text, registry).expect("text can be written");
-        }
-        text
-    }
-
-    /// The sum of the samples of `/metrics` whose line begins with `name{` and has all of `labels`.
-    #[must_use]
-    pub fn metric(&self, name: &str, labels: &[&str]) -> u64 {
-        self.metrics()
-            .lines()
-            .filter(|line| line.starts_with(&format!("{name}{{")))
-            .filter(|line| labels.iter().all(|label| line.contains(label)))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
-    }
-
-    fn opened(&self) -> std::sync::MutexGuard<'_, Opened> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -661,7 +407,7 @@ async fn engine_of(server: &Server) -> (DatabaseUrl, Engine) {
 }
 
 /// Whether every test of this process meets a CockroachDB, or what speaks like one.
-static ON_COCKROACH: AtomicBool = AtomicBool::new(false);
+pub(crate) static ON_COCKROACH: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn on_cockroach() -> bool {
     ON_COCKROACH.load(Ordering::Relaxed)
@@ -726,16 +472,4 @@ pub(crate) async fn rows(
 /// Another database of the same servers.
 pub(crate) fn at(server: &DatabaseUrl, database: &str) -> String {
     server.clone().with_database(database).expose()
-}
-
-/// Keeps a statement for the check against CockroachDB's grammar, where `cargo xtask test` names a folder.
-///
-/// # Panics
-/// When the folder cannot be written to.
-pub fn record(sql: &str) {
-    if let Some(folder) = std::env::var_os("RECORD_STATEMENTS") {
-        let name = format!("{:x}.sql", Sha256::digest(sql));
-        let path = std::path::Path::new(&folder).join(name);
-        std::fs::write(path, format!("{sql};\n")).expect("the folder was made for this");
-    }
 }

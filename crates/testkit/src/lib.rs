@@ -8,6 +8,8 @@ pub mod app;
 mod call;
 pub mod db;
 mod emptying;
+mod explain;
+mod opening;
 mod placement;
 mod portable;
 pub mod proxy;
@@ -19,7 +21,8 @@ pub mod wire;
 
 pub use app::{Answer, TestApp};
 pub use call::{call, call_with_budget, eventually, intent, strong};
-pub use db::{APP_PASSWORD, Engine, TestDb, record};
+pub use db::{APP_PASSWORD, Engine, TestDb};
+pub use explain::record;
 pub use placement::misplaced;
 pub use proxy::Proxy;
 pub use region::HungRegion;

@@ -56,8 +56,7 @@ impl Server {
             };
         }
         let uid = own_uid();
-        let directory = std::env::temp_dir().join(format!("meridian-test-{uid}"));
-        fs::create_dir_all(&directory).expect("a temporary directory can be made");
+        let directory = shared_folder(uid);
         let lock = open(&directory.join("lock"));
         lock.lock().expect("a file can be locked");
         let home = Home {
@@ -369,6 +368,18 @@ fn is_alive(pid: &str) -> bool {
         .args(["-o", "stat=", "-p", pid])
         .output()
         .is_ok_and(|ps| ps.status.success() && !ps.stdout.starts_with(b"Z"))
+}
+
+/// Where what all tests of this user share stands.
+fn shared_folder(uid: u32) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("meridian-test-{uid}"));
+    fs::create_dir_all(&folder).expect("a temporary directory can be made");
+    folder
+}
+
+/// The same, whoever this user is.
+pub(crate) fn own_folder() -> PathBuf {
+    shared_folder(own_uid())
 }
 
 fn own_uid() -> u32 {

@@ -373,7 +373,7 @@ async fn drop_outdated(client: &Connection, systems: &str, template: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{TestDb, db::record};
+    use crate::{TestDb, record};
 
     /// What only CockroachDB understands, for the check against its grammar.
     #[test]

@@ -456,6 +456,9 @@ async fn what_a_server_cannot_answer_is_unknown() {
     ] {
         assert_eq!(of(name).outcome, Outcome::Unknown, "{name}: {:?}", of(name));
     }
+    // What CockroachDB's statistics are asked for is translated.
+    let statistics = of("statistics");
+    assert_eq!(statistics.outcome, Outcome::Pass, "{statistics:?}");
     for name in ["plans", "uniqueness", "foreign-keys"] {
         let told = &of(name).found;
         assert!(

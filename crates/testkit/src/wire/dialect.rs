@@ -8,7 +8,7 @@ use std::{
 use kernel::{Clock, Timestamp};
 
 use super::history::{Before, History, Kept};
-use crate::{TestDb, db::record};
+use crate::{TestDb, record};
 
 const VERSION: &str =
     "SELECT 'CockroachDB CCL v26.2.1 (a PostgreSQL behind the proxy of a test)' AS version";
@@ -252,8 +252,8 @@ fn statistics(text: &str) -> String {
     let asked = text.split_once("[SHOW STATISTICS FOR TABLE ");
     match asked.and_then(|(before, rest)| Some((before, rest.split_once(']')?))) {
         Some((before, (table, rest))) => format!(
-            "{before}(SELECT reltuples::INT8 AS row_count, now() AS created FROM pg_catalog.pg_class \
-             WHERE oid = '{table}'::REGCLASS) AS s{rest}"
+            "{before}(SELECT reltuples::INT8 AS row_count, now() AS created, NULL::TEXT AS partial_predicate \
+             FROM pg_catalog.pg_class WHERE oid = '{table}'::REGCLASS) AS s{rest}"
         ),
         None => text.to_owned(),
     }
