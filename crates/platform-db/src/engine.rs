@@ -34,6 +34,23 @@ pub(crate) const STATEMENTS: &[&str] = &[VERSION];
 /// Those that CockroachDB alone knows.
 pub(crate) const COCKROACH_STATEMENTS: &[&str] = &[GATEWAY_REGION];
 
+/// Whether a new connection is made ready by this, rather than a request answered.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn makes_ready(sql: &str) -> bool {
+    let purposes = [
+        Purpose::Transactions,
+        Purpose::PastReads,
+        Purpose::SharedReads,
+    ];
+    let told = |engine: Engine| {
+        purposes
+            .iter()
+            .any(|purpose| engine.settings(*purpose) == sql)
+    };
+    sql == VERSION || sql == GATEWAY_REGION || told(Engine::Postgres) || told(Engine::Cockroach)
+}
+
 impl Engine {
     /// From the answer to [`VERSION`].
     pub(crate) fn from_version(version: &str) -> Self {

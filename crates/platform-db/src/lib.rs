@@ -54,6 +54,8 @@ pub use config::{DbConfig, PoolSizes};
 pub use connection::Connection;
 pub use db::Db;
 pub use directory::Directory;
+#[cfg(feature = "testing")]
+pub use engine::makes_ready;
 pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 #[cfg(feature = "testing")]
 pub use faults::{Fault, Faults};

@@ -31,6 +31,8 @@ pub enum When {
     Connect,
     /// Any statement that is run.
     Any,
+    /// Any statement that is run, but for those by which a new connection is made ready.
+    OfRequest,
     /// A statement that is run inside an explicit transaction and does not end it.
     InTransaction,
     /// A statement that is run and whose text contains this.

@@ -407,6 +407,23 @@ async fn hard_case_03_a_void_and_a_late_commit_agree() {
     wired.works().await;
 }
 
+/// What strikes a request strikes none of the statements that make its connections ready, the second one's neither.
+#[tokio::test]
+async fn a_fault_of_a_request_leaves_the_making_of_connections_alone() {
+    let test = test_db().await;
+    for act in [Answer("0A000", Nothing), Answer("XXUUU", Nothing)] {
+        let proxy = WireProxy::before(&test).await;
+        let db = test.db_through(proxy.port());
+        proxy.arm(Rule::new(When::OfRequest, act).always());
+        let work = async |session: &Session| count_of(session, "lamp").await;
+        let ended = db.read(&request(&db), spec("get_thing"), work).await;
+        assert!(
+            matches!(ended, Err(SystemError::Bug { .. })),
+            "{act:?}: {ended:?}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_fails_ends_as_its_code_says() {
     let wired = Wired::new().await;

@@ -210,6 +210,7 @@ impl Link {
         self.rules.strike(self.number, |when| match when {
             When::Connect => false,
             When::Any => runs.is_some(),
+            When::OfRequest => runs.is_some_and(|text| !platform_db::makes_ready(text)),
             When::InTransaction => in_transaction && runs.is_some() && !ends,
             When::Text(part) => runs.is_some_and(|text| text.contains(part)),
             When::Prepare(part) => {

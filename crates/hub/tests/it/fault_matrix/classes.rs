@@ -146,7 +146,9 @@ impl Class {
     pub(super) fn rules(&self, kind: Kind, nth: u32) -> Vec<Rule> {
         let when = match (self.at, kind) {
             (At::Statement | At::Every, Kind::Transaction | Kind::Import) => When::InTransaction,
-            (At::Statement | At::Every | At::Opening | At::Anything, _) => When::Any,
+            // Whether a connection is to be had anew is chance, and what then fails are the classes at connecting.
+            (At::Statement | At::Every, Kind::Statement | Kind::Read) => When::OfRequest,
+            (At::Opening | At::Anything, _) => When::Any,
             (At::Begin, _) => When::Text("BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"),
             (At::Record, _) => When::Text("INSERT INTO platform.audit_log"),
             (At::Commit, _) => When::Commit,
