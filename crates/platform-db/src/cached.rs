@@ -2,9 +2,8 @@
 //!
 //! - Only what lives everywhere (GLOBAL) is cached, and only for answers: every fact that decides a write is read inside
 //!   its transaction (hard case 20). Who may see it is decided before, and nothing of the caller is in an entry.
-//! - Those who find nothing wait for one read. It belongs to the request that began it and ends with that request;
-//!   then another of those who wait takes over. None waits longer than a second for another's read, or past its own
-//!   deadline: it reads by itself then.
+//! - Those who find nothing wait for one read ([`crate::flight`]), but not longer than a second for another's, or past
+//!   their own deadline: they read by themselves then.
 //! - That something does not exist is never kept, nor is a failure, nor what a replica said.
 //! - `Read-Consistency: strong`, `Cache-Control: no-cache`, a bound that the entry's age does not keep and a token that
 //!   it may not cover go to the database; what they bring back is kept for the others.
@@ -15,22 +14,18 @@ mod rule;
 use std::{
     fmt,
     hash::Hash,
-    pin::pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use kernel::{Call, Freshness, Read, SystemError, Timestamp, Token};
 use moka::{Expiry, future::Cache};
-use tokio::time::timeout_at;
 
 use crate::{
     Db, DbError, ReadSpec, Session,
     cached::rule::Age,
+    flight::{self, Flight},
     generations::Generation,
     metrics::{CacheOutcome, CacheSize},
 };
@@ -89,17 +84,6 @@ struct Entry<V> {
     /// `None`: not to be kept.
     bytes: Option<usize>,
 }
-
-/// What a read that leaves nothing to keep means to those who waited for it.
-enum Unkept {
-    /// The database cannot be reached.
-    Unreachable,
-    /// Nothing: what was missing may be there by now, and what else ended it was that request's own.
-    Nothing,
-}
-
-/// How a request's own read went, since what the others are told is less.
-type Own<V> = Arc<Mutex<Option<Result<Arc<Entry<V>>, SystemError>>>>;
 
 /// An entry lives until a second after its read began, however long that took.
 struct UntilTooOld;
@@ -232,51 +216,31 @@ where
         spec: ReadSpec,
         slot: Slot<K>,
     ) -> Result<Read<Arc<V>>, SystemError> {
-        let begun = Arc::new(AtomicBool::new(false));
-        let own: Own<V> = Arc::default();
         // The future owns what it needs: one that borrows is not Send for every lifetime, which handlers need.
-        let fill = {
-            let (this, begun, own) = (self.clone(), Arc::clone(&begun), Arc::clone(&own));
-            let (call, spec, key) = (call.clone(), spec.clone(), slot.key.clone());
-            async move {
-                begun.store(true, Ordering::Relaxed);
-                let ended = this.load(&call, spec, key).await;
-                let others = match &ended {
-                    Ok(entry) if entry.bytes.is_some() => Ok(Arc::clone(entry)),
-                    Err(SystemError::Unavailable { .. }) => Err(Unkept::Unreachable),
-                    Ok(_) | Err(_) => Err(Unkept::Nothing),
-                };
-                *own.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
-                others
-            }
+        let load = {
+            let (this, call, spec, key) =
+                (self.clone(), call.clone(), spec.clone(), slot.key.clone());
+            async move { this.load(&call, spec, key).await }
         };
-        let mut flight = pin!(self.0.entries.try_get_with(slot.clone(), fill.boxed()));
+        let keep = |entry: &Arc<Entry<V>>| entry.bytes.map(|_| Arc::clone(entry));
         let patience = call.deadline().min(Instant::now() + rule::AGE_MAX);
-        let others = match timeout_at(patience.into(), flight.as_mut()).await {
-            Ok(ended) => Some(ended),
-            Err(_) if begun.load(Ordering::Relaxed) => Some(flight.await),
-            Err(_) => None,
-        };
-        let own = own.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(ended) = own {
-            self.count(CacheOutcome::Miss);
-            self.tidy().await;
-            return ended.map(|entry| entry.read());
-        }
-        match others {
-            Some(Ok(entry)) => {
+        let entries = &self.0.entries;
+        match flight::with_others(entries, slot.clone(), patience, load, keep).await {
+            Flight::Own(ended) => {
+                self.count(CacheOutcome::Miss);
+                self.tidy().await;
+                return ended.map(|entry| entry.read());
+            }
+            Flight::Theirs(entry) => {
                 if let Some(read) = self.show(call, &spec, &entry) {
                     return Ok(read);
                 }
             }
-            Some(Err(unkept)) => match *unkept {
-                Unkept::Unreachable => {
-                    self.count(CacheOutcome::Miss);
-                    return Err(SystemError::Unavailable { source: None });
-                }
-                Unkept::Nothing => {}
-            },
-            None => {}
+            Flight::Unreachable => {
+                self.count(CacheOutcome::Miss);
+                return Err(SystemError::Unavailable { source: None });
+            }
+            Flight::Alone => {}
         }
         self.alone(call, spec, slot, CacheOutcome::Miss).await
     }

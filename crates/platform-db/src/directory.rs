@@ -1,36 +1,19 @@
 //! Code → home region, from memory, and what a list over offices may show.
 
-use std::sync::Arc;
-
-use futures_util::FutureExt as _;
 use kernel::{
     Call, Common, OfficeCode, Offices, OpError, Principal, ReadWant, RegionTag, SystemError,
 };
-use moka::future::Cache;
 
 use crate::{
-    Db, Never, ReadSpec, Session,
+    Db, Homes, Never, ReadSpec, Session,
     offices::{self, OfficeHome},
 };
 
-/// Far more offices than there will be; bounded all the same.
-const OFFICES_MAX: u64 = 100_000;
-
-/// Where offices live. Cached for ever, since a home never changes (hard case 34), filled single-flight; that an
-/// office does not exist is never cached.
+/// Where offices live.
 #[derive(Debug, Clone)]
 pub struct Directory {
     db: Db,
-    homes: Cache<OfficeCode, RegionTag>,
-}
-
-/// Why there is nothing to cache.
-#[derive(Debug, thiserror::Error)]
-enum Miss {
-    #[error("no such office")]
-    Absent,
-    #[error("the home of an office could not be read")]
-    System(#[source] SystemError),
+    homes: Homes<OfficeCode, RegionTag>,
 }
 
 impl Directory {
@@ -39,7 +22,7 @@ impl Directory {
     pub fn new(db: Db) -> Self {
         Self {
             db,
-            homes: Cache::new(OFFICES_MAX),
+            homes: Homes::default(),
         }
     }
 
@@ -52,29 +35,14 @@ impl Directory {
         call: &Call,
         office: &OfficeCode,
     ) -> Result<Option<RegionTag>, SystemError> {
-        if let Some(home) = self.homes.get(office).await {
-            return Ok(Some(home));
-        }
         // The future owns what it needs: one that borrows is not Send for every lifetime, which handlers need.
-        let (this, call, code) = (self.clone(), call.clone(), office.clone());
-        let fill = async move { this.fill(call, code).await }.boxed();
-        match self.homes.try_get_with(office.clone(), fill).await {
-            Ok(home) => Ok(Some(home)),
-            Err(miss) => match Arc::try_unwrap(miss) {
-                Ok(Miss::Absent) => Ok(None),
-                Ok(Miss::System(error)) => Err(error),
-                // The read was another request's, and its end is shared with it.
-                Err(shared) => match &*shared {
-                    Miss::Absent => Ok(None),
-                    Miss::System(SystemError::DeadlineExceeded) => {
-                        Err(SystemError::DeadlineExceeded)
-                    }
-                    Miss::System(_) => Err(SystemError::Unavailable {
-                        source: Some(Box::new(shared)),
-                    }),
-                },
-            },
-        }
+        let read = || {
+            let (db, call, office) = (self.db.clone(), call.clone(), office.clone());
+            let spec = ReadSpec::reference("find_home", ReadWant::default(), None);
+            let work = async move |session: &Session| offices::home(session, &office).await;
+            async move { Ok(db.read(&call, spec, work).await?.value) }
+        };
+        self.homes.find(call, office, read).await
     }
 
     /// The offices that a filter names, each of which must exist.
@@ -139,17 +107,5 @@ impl Directory {
                 Ok(homes)
             }
         }
-    }
-
-    async fn fill(&self, call: Call, office: OfficeCode) -> Result<RegionTag, Miss> {
-        let spec = ReadSpec::reference("find_home", ReadWant::default(), None);
-        let read = self
-            .db
-            .read(&call, spec, async move |session: &Session| {
-                offices::home(session, &office).await
-            })
-            .await
-            .map_err(Miss::System)?;
-        read.value.ok_or(Miss::Absent)
     }
 }

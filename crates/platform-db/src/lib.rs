@@ -19,7 +19,9 @@ mod error;
 #[cfg(feature = "testing")]
 mod faults;
 mod feed;
+mod flight;
 mod generations;
+mod homes;
 mod hosts;
 mod keys;
 mod metrics;
@@ -60,6 +62,7 @@ pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 #[cfg(feature = "testing")]
 pub use faults::{Fault, Faults};
 pub use feed::{FeedEvent, FeedFilter, FeedSlice};
+pub use homes::Homes;
 pub use kernel::{Read, RowEnd, RowRefusal, RowsEnd};
 pub use keys::Void;
 pub use migrate::{

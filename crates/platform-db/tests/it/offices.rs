@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use kernel::{Order, PageRequest, Position, ReadWant, RegionTag, Timestamp};
+use futures_util::future::join_all;
+use kernel::{Order, PageRequest, Position, ReadWant, RegionTag, SystemError, Timestamp};
 use platform_db::{
     Db, Directory, Never, ReadSpec, Session, TxError, Txn,
     offices::{self, Office, OfficeFilter, OfficeStatus},
 };
-use testkit::{TestDb, intent};
+use testkit::{Act::Answer, Did::Nothing, Rule, TestDb, When, WireProxy, intent};
 
 use crate::fixture::{ok, request};
 
@@ -228,4 +229,30 @@ async fn hard_case_34_homes_are_remembered_and_absence_is_not() {
     let call = request(&db);
     assert_eq!(directory.home(&call, &ber).await.unwrap(), Some(home));
     assert_eq!(call.facts().statements, 0, "it was remembered");
+}
+
+/// Whoever looked for the same home meanwhile is not told how another's read failed, and the one whose read it was is told
+/// just that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_that_was_read_in_vain_fails_the_one_who_read_it() {
+    let test = TestDb::new(&[]).await;
+    let db = test.db();
+    insert(&db, office("ber", Timestamp::from_millis(1))).await;
+    let proxy = WireProxy::before(&test).await;
+    let through = test.db_through(proxy.port());
+    let ber = "ber".parse().unwrap();
+    for n in 0..3 {
+        let directory = Directory::new(through.clone());
+        proxy.arm(Rule::new(When::OfRequest, Answer("42601", Nothing)));
+        let calls: Vec<_> = (0..4).map(|_| request(&through)).collect();
+        let looks = calls.iter().map(|call| directory.home(call, &ber));
+        let (found, failed): (Vec<_>, Vec<_>) =
+            join_all(looks).await.into_iter().partition(Result::is_ok);
+        assert_eq!(found.len(), 3, "{n}: {failed:?}");
+        let failed: Vec<_> = failed.into_iter().map(Result::unwrap_err).collect();
+        assert!(
+            matches!(failed[..], [SystemError::Bug { .. }]),
+            "{n}: {failed:?}"
+        );
+    }
 }
