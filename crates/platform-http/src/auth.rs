@@ -236,7 +236,7 @@ fn authenticated(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {
         }
         Credentials::NoKeys => Err(Problem::new(
             &problem::REGION_UNAVAILABLE,
-            "Tokens cannot be verified here yet: the issuer's keys were never read.",
+            "The token cannot be verified here now: the issuer's keys could not be read.",
         )
         .retry_after_ms(1000)
         .with_alternatives()),

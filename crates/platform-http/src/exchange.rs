@@ -66,7 +66,7 @@ pub(crate) enum Credentials {
     Missing,
     /// It does not hold, and why.
     Bad(&'static str),
-    /// It cannot be judged: no keys were ever read.
+    /// It cannot be judged: the keys that it asks for could not be read.
     NoKeys,
     /// Who asks.
     Good(Arc<Principal>),

@@ -1,7 +1,8 @@
 //! Token verification that survives the issuer's outages.
 //!
 //! Keys are read when first needed, again every five minutes in the background, and at once when a token names a key
-//! that we do not have: by one request at a time, at most once a second. A failed reading changes nothing.
+//! that we do not have: one reading at a time, at most once a second, by a task that no request can end. A failed
+//! reading changes nothing, and says nothing about a token whose key was looked for.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -17,7 +18,10 @@ use prometheus_client::{
     registry::Registry,
 };
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    task::JoinHandle,
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -47,13 +51,20 @@ struct Inner {
     expected: Expected,
     clock: Clock,
     keys: RwLock<Option<KeySet>>,
-    /// Held while keys are read; holds when that began last.
-    reading: Mutex<Option<Instant>>,
+    /// Held while keys are read; holds how that ended last.
+    reading: Arc<Mutex<Option<Reading>>>,
     /// By the SHA-256 of the token, so that the cache holds no token.
     verified: Cache<[u8; 32], Arc<Verified>>,
     asked: Family<Asked, Counter>,
-    /// Renewals in the background. Nothing is lost when the process ends in the middle of one.
-    renewals: TaskTracker,
+    /// Readings of the keys. Nothing is lost when the process ends in the middle of one.
+    readings: TaskTracker,
+}
+
+/// A reading of the keys that has ended.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    ended: Instant,
+    failed: bool,
 }
 
 /// Whether a token was known.
@@ -72,6 +83,8 @@ struct KeySet {
 struct Verified {
     principal: Arc<Principal>,
     until: Timestamp,
+    /// The key set that it was verified by: a key that the issuer took back must not live on here.
+    keys: Arc<Vec<Key>>,
 }
 
 impl Verifier {
@@ -91,13 +104,13 @@ impl Verifier {
             },
             clock,
             keys: RwLock::new(None),
-            reading: Mutex::new(None),
+            reading: Arc::default(),
             verified: Cache::builder()
                 .max_capacity(CACHED_TOKENS)
                 .time_to_live(Duration::from_secs(3600))
                 .build(),
             asked: Family::default(),
-            renewals: TaskTracker::new(),
+            readings: TaskTracker::new(),
         }))
     }
 
@@ -119,8 +132,7 @@ impl Verifier {
     /// Why they could not be read; those read before stay.
     pub async fn load(&self) -> Result<(), KeysError> {
         let mut reading = self.0.reading.lock().await;
-        *reading = Some(Instant::now());
-        self.read().await
+        self.read(&mut reading).await
     }
 
     /// Whether keys were ever read; tries to if not.
@@ -137,7 +149,8 @@ impl Verifier {
         }
         let hash: [u8; 32] = Sha256::digest(token).into();
         let now = self.0.clock.now();
-        if let Some(verified) = self.0.verified.get(&hash).await {
+        let known = self.0.verified.get(&hash).await;
+        if let Some(verified) = known.filter(|verified| self.is_current(&verified.keys)) {
             self.count("hit");
             return if now < verified.until {
                 Credentials::Good(Arc::clone(&verified.principal))
@@ -157,7 +170,11 @@ impl Verifier {
         }
     }
 
-    /// `None`: there are no keys to judge it by.
+    fn is_current(&self, keys: &Arc<Vec<Key>>) -> bool {
+        self.keys().is_some_and(|set| Arc::ptr_eq(&set.keys, keys))
+    }
+
+    /// `None`: the keys to judge it by could not be read.
     async fn verify_new(
         &self,
         token: &str,
@@ -186,31 +203,29 @@ impl Verifier {
                 return Ok(Some(Verified {
                     principal: Arc::new(principal),
                     until,
+                    keys: Arc::clone(&keys),
                 }));
             }
         }
         Err("is not signed with a key of the issuer")
     }
 
-    /// The keys, read anew if they are old or lack this one.
+    /// The keys, read anew if they are old or lack this one. `None`: it may be among those that could not be read.
     async fn keys_for(&self, kid: Option<&str>) -> Option<Arc<Vec<Key>>> {
         let lacks =
             |set: &KeySet| kid.is_some() && !set.keys.iter().any(|key| key.kid.as_deref() == kid);
-        match self.keys() {
-            Some(set) if !lacks(&set) => {
-                if set.read_at.elapsed() > REFRESH_AFTER && self.0.reading.try_lock().is_ok() {
-                    let verifier = self.clone();
-                    self.0
-                        .renewals
-                        .spawn(async move { verifier.refresh(RENEW_MIN).await });
-                }
-                Some(set.keys)
+        if let Some(set) = self.keys().filter(|set| !lacks(set)) {
+            if set.read_at.elapsed() > REFRESH_AFTER
+                && let Ok(last) = Arc::clone(&self.0.reading).try_lock_owned()
+                && last.is_none_or(|last| last.ended.elapsed() >= RENEW_MIN)
+            {
+                drop(self.start_reading(last));
             }
-            _ => {
-                self.refresh(REFRESH_MIN).await;
-                self.keys().map(|set| set.keys)
-            }
+            return Some(set.keys);
         }
+        let was_read = self.refresh(REFRESH_MIN).await;
+        let set = self.keys()?;
+        (was_read || !lacks(&set)).then_some(set.keys)
     }
 
     fn keys(&self) -> Option<KeySet> {
@@ -221,32 +236,48 @@ impl Verifier {
             .clone()
     }
 
-    /// Reads the keys unless another request just did: whoever waits for the lock shares its outcome.
-    async fn refresh(&self, interval: Duration) {
-        let mut reading = self.0.reading.lock().await;
-        if reading.is_some_and(|began| began.elapsed() < interval) {
-            return;
-        }
-        *reading = Some(Instant::now());
-        if let Err(error) = self.read().await {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(source = %self.0.source, %error, cause, "auth.keys_not_read");
+    /// Reads the keys unless another request just did: whoever waits for the lock shares its outcome, which is
+    /// whether they could be read.
+    async fn refresh(&self, interval: Duration) -> bool {
+        let last = Arc::clone(&self.0.reading).lock_owned().await;
+        match *last {
+            Some(last) if last.ended.elapsed() < interval => !last.failed,
+            _ => self.start_reading(last).await.unwrap_or(false),
         }
     }
 
-    async fn read(&self) -> Result<(), KeysError> {
-        let keys = self.0.source.read().await?;
+    /// A request that ends early must not take the reading with it that others wait for.
+    fn start_reading(&self, mut last: OwnedMutexGuard<Option<Reading>>) -> JoinHandle<bool> {
+        let verifier = self.clone();
+        self.0.readings.spawn(async move {
+            let outcome = verifier.read(&mut last).await;
+            if let Err(error) = &outcome {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                tracing::warn!(source = %verifier.0.source, %error, cause, "auth.keys_not_read");
+            }
+            outcome.is_ok()
+        })
+    }
+
+    async fn read(&self, last: &mut Option<Reading>) -> Result<(), KeysError> {
+        let outcome = self.0.source.read().await.map(|keys| self.replace(keys));
+        *last = Some(Reading {
+            ended: Instant::now(),
+            failed: outcome.is_err(),
+        });
+        outcome
+    }
+
+    /// A set that has not changed stays the same one, so that the tokens verified by it stay known.
+    fn replace(&self, keys: Vec<Key>) {
         let mut slot = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = slot.as_ref().is_some_and(|set| *set.keys != keys);
+        let keys = match slot.take() {
+            Some(set) if *set.keys == keys => set.keys,
+            _ => Arc::new(keys),
+        };
         *slot = Some(KeySet {
-            keys: Arc::new(keys),
+            keys,
             read_at: Instant::now(),
         });
-        drop(slot);
-        if changed {
-            // A key that the issuer took back must not live on in verified tokens.
-            self.0.verified.invalidate_all();
-        }
-        Ok(())
     }
 }

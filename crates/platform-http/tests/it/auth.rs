@@ -18,11 +18,13 @@ use p256::{
 };
 use rsa::{pkcs1::EncodeRsaPrivateKey as _, traits::PublicKeyParts as _};
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use kernel::Clock;
 use platform_http::{JwksSource, Quota, Verifier};
 
-use crate::harness::{Answer, ISSUER, KEY, World, jwk, now_secs, request, sign, token};
+use crate::harness::{Answer, ISSUER, KEY, World, jwk, now_secs, request, sign, token, until};
 
 async fn with(world: &World, authorization: &str) -> Answer {
     world
@@ -189,23 +191,26 @@ async fn es256_and_rs256_are_taken_and_their_keys_are_not_mixed_up() {
     }
 }
 
-/// An issuer that serves what it is told to, and counts.
+/// An issuer that serves what it is told to, counts, and answers only while its gate is open.
 #[derive(Debug, Clone)]
 struct Issuer {
     keys: Arc<std::sync::Mutex<Option<Value>>>,
     asked: Arc<AtomicUsize>,
+    open: Arc<watch::Sender<bool>>,
 }
 
 async fn issuer(keys: Value) -> (Issuer, JwksSource) {
     let issuer = Issuer {
         keys: Arc::new(std::sync::Mutex::new(Some(keys))),
         asked: Arc::default(),
+        open: Arc::new(watch::Sender::new(true)),
     };
     let state = issuer.clone();
     let router = Router::new().route(
         "/jwks",
         get(async move || {
             state.asked.fetch_add(1, Ordering::SeqCst);
+            let _ = state.open.subscribe().wait_for(|open| *open).await;
             let keys = state.keys.lock().unwrap().clone();
             keys.map(axum::Json)
                 .ok_or(axum::http::StatusCode::BAD_GATEWAY)
@@ -214,7 +219,7 @@ async fn issuer(keys: Value) -> (Issuer, JwksSource) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/jwks", listener.local_addr().unwrap());
     let serve = async move { axum::serve(listener, router).await.unwrap() };
-    drop(tokio_util::task::TaskTracker::new().spawn(serve));
+    drop(TaskTracker::new().spawn(serve));
     (issuer, JwksSource::Url(url))
 }
 
@@ -270,6 +275,113 @@ async fn a_new_key_is_found_when_it_is_first_named_and_an_old_one_goes_with_its_
         "it was asked too often"
     );
     assert_eq!(status(&world, &old).await, 401, "its key was taken back");
+}
+
+/// Its client hangs up while the issuer is being asked, which ends a read.
+#[tokio::test]
+async fn a_request_that_ends_takes_no_reading_of_the_keys_with_it() {
+    let next = SigningKey::generate(&mut OsRng);
+    let (issuer, source) = issuer(json!({"keys": [jwk(&KEY, "k1")]})).await;
+    let world = Arc::new(World::with(|setup| {
+        setup.verifier = Verifier::new(source, ISSUER, "meridian", Clock::System);
+        setup.config.quota = Quota::new(1_000_000, 1).unwrap();
+    }));
+    let tasks = TaskTracker::new();
+    let unread = token(|_| {});
+    let unknown = sign(&claims(), &next, Some("k2"));
+    for (token, asked) in [(unread, 1), (unknown, 2)] {
+        issuer.open.send_replace(false);
+        let asking = Arc::clone(&world);
+        let ask = move || {
+            let (world, token) = (Arc::clone(&asking), token.clone());
+            async move { status(&world, &token).await }
+        };
+        // Keys that were read within the last second are not read again.
+        let first = tasks.spawn({
+            let ask = ask.clone();
+            async move { while ask().await == 401 {} }
+        });
+        until("the issuer is asked", || {
+            issuer.asked.load(Ordering::SeqCst) == asked
+        })
+        .await;
+        let other = tasks.spawn(ask());
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        issuer.open.send_replace(true);
+        assert_eq!(other.await.unwrap(), 200, "it waits for the same reading");
+        assert_eq!(issuer.asked.load(Ordering::SeqCst), asked);
+        *issuer.keys.lock().unwrap() = Some(json!({"keys": [jwk(&next, "k2")]}));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_could_not_be_looked_for_is_not_unknown() {
+    let next = SigningKey::generate(&mut OsRng);
+    let (issuer, source) = issuer(json!({"keys": [jwk(&KEY, "k1")]})).await;
+    let verifier = Verifier::new(source, ISSUER, "meridian", Clock::System);
+    verifier.load().await.unwrap();
+    let world = World::with(|setup| setup.verifier = verifier.clone());
+    *issuer.keys.lock().unwrap() = None;
+    assert!(verifier.load().await.is_err());
+    let new = sign(&claims(), &next, Some("k2"));
+    let bearer = format!("Bearer {new}");
+    for _ in 0..2 {
+        let answer = with(&world, &bearer).await;
+        assert_eq!(answer.problem(), (503, "region_unavailable".into()));
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    assert_eq!(
+        status(&world, &token(|_| {})).await,
+        200,
+        "its key is known"
+    );
+    *issuer.keys.lock().unwrap() = Some(json!({"keys": [jwk(&KEY, "k1")]}));
+    verifier.load().await.unwrap();
+    assert_eq!(status(&world, &new).await, 401, "it is not the issuer's");
+}
+
+/// However near to the new set's arrival it was verified.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_lives_no_longer_than_its_key() {
+    let next = SigningKey::generate(&mut OsRng);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let tokens: Arc<Vec<String>> = Arc::new(
+        (0..300)
+            .map(|n| token(|claims| claims["sub"] = format!("user-{n}").into()))
+            .collect(),
+    );
+    for _ in 0..20 {
+        std::fs::write(&file, json!({"keys": [jwk(&KEY, "k1")]}).to_string()).unwrap();
+        let source = JwksSource::File(file.clone());
+        let verifier = Verifier::new(source, ISSUER, "meridian", Clock::System);
+        verifier.load().await.unwrap();
+        let world = Arc::new(World::with(|setup| {
+            setup.verifier = verifier.clone();
+            setup.config.quota = Quota::new(1_000_000, 1).unwrap();
+        }));
+        std::fs::write(&file, json!({"keys": [jwk(&next, "k2")]}).to_string()).unwrap();
+        let good = Arc::new(AtomicUsize::new(0));
+        let users = TaskTracker::new().spawn({
+            let (world, tokens, good) =
+                (Arc::clone(&world), Arc::clone(&tokens), Arc::clone(&good));
+            async move {
+                for token in tokens.iter() {
+                    if status(&world, token).await != 200 {
+                        break;
+                    }
+                    good.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        until("tokens are used", || good.load(Ordering::SeqCst) > 10).await;
+        verifier.load().await.unwrap();
+        users.await.unwrap();
+        for token in &tokens[..(good.load(Ordering::SeqCst) + 1).min(tokens.len())] {
+            assert_eq!(status(&world, token).await, 401, "its key was taken back");
+        }
+    }
 }
 
 #[tokio::test]
