@@ -38,17 +38,27 @@ pub(crate) const COCKROACH_STATEMENTS: &[&str] = &[GATEWAY_REGION];
 #[cfg(feature = "testing")]
 #[must_use]
 pub fn makes_ready(sql: &str) -> bool {
+    let told = |engine| purpose_of(sql, engine).is_some();
+    sql == VERSION || sql == GATEWAY_REGION || told(Engine::Postgres) || told(Engine::Cockroach)
+}
+
+/// What a PostgreSQL is told where a CockroachDB is told this, if that makes a new connection ready.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn postgres_settings(sql: &str) -> Option<&'static str> {
+    purpose_of(sql, Engine::Cockroach).map(|purpose| Engine::Postgres.settings(purpose))
+}
+
+/// What a connection is for that is told this.
+#[cfg(feature = "testing")]
+fn purpose_of(sql: &str, engine: Engine) -> Option<Purpose> {
     let purposes = [
         Purpose::Transactions,
         Purpose::PastReads,
         Purpose::SharedReads,
     ];
-    let told = |engine: Engine| {
-        purposes
-            .iter()
-            .any(|purpose| engine.settings(*purpose) == sql)
-    };
-    sql == VERSION || sql == GATEWAY_REGION || told(Engine::Postgres) || told(Engine::Cockroach)
+    let mut purposes = purposes.into_iter();
+    purposes.find(|purpose| engine.settings(*purpose) == sql)
 }
 
 impl Engine {

@@ -57,7 +57,7 @@ pub use connection::Connection;
 pub use db::Db;
 pub use directory::Directory;
 #[cfg(feature = "testing")]
-pub use engine::makes_ready;
+pub use engine::{makes_ready, postgres_settings};
 pub use error::{DbError, Never, Refusal, SchemaError, TxError};
 #[cfg(feature = "testing")]
 pub use faults::{Fault, Faults};

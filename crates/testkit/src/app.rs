@@ -151,8 +151,7 @@ impl TestApp {
     /// A request as a manager, to be sent through the router by oneself.
     #[must_use]
     pub fn bare(&self, method: Method, path: &str) -> Request<Body> {
-        let request = self.request(method, path);
-        request.parts.body(request.body).expect("a request")
+        self.request(method, path).built()
     }
 
     /// GET as a manager.
@@ -190,17 +189,10 @@ impl TestApp {
             .await
     }
 
-    /// POST as a manager, under a new key, again for as long as others are in the way: there may be no time for all of those
-    /// who want one row at once.
+    /// POST as a manager, under a new key, [`patiently`].
     pub async fn post_patiently(&self, path: &str, body: Value) -> Answer {
-        let (key, until) = (new_key(), Instant::now() + Duration::from_secs(120));
-        loop {
-            let request = self.request(Method::POST, path).key(&key).json(&body);
-            let answer = request.send().await;
-            if !matches!(answer.status.as_u16(), 503 | 504) || Instant::now() > until {
-                return answer;
-            }
-        }
+        let key = new_key();
+        patiently(|| self.request(Method::POST, path).key(&key).json(&body)).await
     }
 
     /// PATCH as a manager, of this version.
@@ -242,11 +234,16 @@ impl TestRequest {
         self.header("content-type", content_type)
     }
 
-    /// Sends it.
-    pub async fn send(self) -> Answer {
+    fn built(self) -> Request<Body> {
         let mut request = self.parts.body(self.body).expect("a request");
         ask_strongly(&mut request);
-        let response = match self.router.oneshot(request).await {
+        request
+    }
+
+    /// Sends it.
+    pub async fn send(self) -> Answer {
+        let router = self.router.clone();
+        let response = match router.oneshot(self.built()).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
@@ -259,6 +256,18 @@ impl TestRequest {
             headers: parts.headers,
             body,
             text,
+        }
+    }
+}
+
+/// Sends a request, again for as long as others are in the way: there may be no time for all of those who want one row at
+/// once.
+pub async fn patiently(request: impl Fn() -> TestRequest) -> Answer {
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        let answer = request().send().await;
+        if !matches!(answer.status.as_u16(), 503 | 504) || Instant::now() > until {
+            return answer;
         }
     }
 }

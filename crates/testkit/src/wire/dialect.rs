@@ -166,6 +166,8 @@ impl Dialect {
         Translation::Text(match text {
             "SELECT version()" => VERSION.to_owned(),
             "SHOW COMMIT TIMESTAMP" => COMMIT_TIME.to_owned(),
+            // It plans as it is told, and has to plan as it does elsewhere: to look at no more rows than it must.
+            _ if let Some(settings) = platform_db::postgres_settings(text) => settings.to_owned(),
             _ if let Some(("ANALYZE", table)) = text.split_once(' ') => {
                 format!("SELECT platform.take_statistics('{table}')")
             }

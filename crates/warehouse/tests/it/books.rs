@@ -10,7 +10,7 @@ use proptest::{
     test_runner::{Config as ProptestConfig, TestRunner},
 };
 use serde_json::{Value, json};
-use testkit::{TestApp, app::new_key};
+use testkit::{Engine, TestApp, app::new_key};
 
 use crate::{
     app,
@@ -213,14 +213,22 @@ fn random_documents_and_holds_agree_with_a_model() {
 async fn hard_case_07_many_writers_of_one_level_wait_in_line() {
     let store = Store::new().await;
     store.receive("ber-main", 100, 1000).await;
+    // By locks that PostgreSQL alone has. Elsewhere they meet at the row: some write again, some are told to come again.
+    let queues = store.db().engine() == Engine::Postgres;
     let writers = (0..64).map(|n| {
-        let delta = if n % 2 == 0 { -1 } else { 1 };
-        store.adjust(store.adjustment(delta))
+        let body = store.adjustment(if n % 2 == 0 { -1 } else { 1 });
+        let app = &store.app;
+        async move {
+            match queues {
+                true => app.post(ADJUSTMENTS, body).await,
+                false => app.post_patiently(ADJUSTMENTS, body).await,
+            }
+        }
     });
     for answer in futures_util::future::join_all(writers).await {
         assert_eq!(answer.status, 201, "{}", answer.body);
         let cost = answer.header("request-cost");
-        assert!(cost.contains("retries=0"), "{cost}");
+        assert!(!queues || cost.contains("retries=0"), "{cost}");
     }
     assert_eq!(store.numbers().await, [100, 0, 1000, 65]);
     store.ties_out().await;

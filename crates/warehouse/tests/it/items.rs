@@ -4,7 +4,8 @@ use axum::http::Method;
 use kernel::{Clock, Role};
 use serde_json::{Value, json};
 use testkit::{
-    app::{new_key, token},
+    Engine,
+    app::{new_key, patiently, token},
     eventually,
 };
 
@@ -375,20 +376,26 @@ async fn hard_case_07_many_writers_of_one_item_wait_in_line() {
         .await
         .header("location")
         .to_owned();
+    // By locks that PostgreSQL alone has. Elsewhere they meet at the row: some write again, some are told to come again.
+    let queues = warehouse.db.engine() == Engine::Postgres;
     let writers = (0..64).map(|n| {
-        let request = app
-            .request(Method::PATCH, &path)
-            .header("if-match", "*")
-            .key(&new_key());
-        request.json(&json!({"name": format!("Lamp {n}")})).send()
+        let (app, path, key) = (&app, &path, new_key());
+        let request = move || {
+            let request = app.request(Method::PATCH, path).header("if-match", "*");
+            let request = request.key(&key);
+            request.json(&json!({"name": format!("Lamp {n}")}))
+        };
+        async move {
+            match queues {
+                true => request().send().await,
+                false => patiently(request).await,
+            }
+        }
     });
     for answer in futures_util::future::join_all(writers).await {
         assert_eq!(answer.status, 200, "{}", answer.body);
-        assert!(
-            answer.header("request-cost").contains("retries=0"),
-            "{}",
-            answer.header("request-cost")
-        );
+        let cost = answer.header("request-cost");
+        assert!(!queues || cost.contains("retries=0"), "{cost}");
     }
     assert_eq!(app.get(&path).await.version(), 65);
     let versions = "SELECT count(DISTINCT resource_version) FROM platform.events";
