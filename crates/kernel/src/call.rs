@@ -62,6 +62,18 @@ impl Call {
         }))
     }
 
+    /// A part of the same request, with facts of its own.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self(Arc::new(Inner {
+            id: self.0.id.clone(),
+            region: self.0.region.clone(),
+            traceparent: self.0.traceparent.clone(),
+            facts: Mutex::default(),
+            ..*self.0
+        }))
+    }
+
     /// The id in logs, audit rows, events and problem documents.
     #[must_use]
     pub fn id(&self) -> &RequestId {
@@ -135,8 +147,11 @@ pub struct Facts {
     pub commit: Option<Duration>,
     /// How fresh the data of the answer is; `None` while no data was read.
     pub freshness: Option<Freshness>,
-    /// The newest state that the answer reflects.
+    /// The newest state that was seen for the answer.
     pub token: Option<Token>,
+    /// Of a page or a report: the one moment that it shows. That is what the answer reflects, however new was what was
+    /// looked up for it: sent back with the next page, it must not end the walk (hard case 15).
+    pub moment: Option<Token>,
     /// The answer is the stored one of an earlier request.
     pub replayed: bool,
     /// The request was a rehearsal: it was rolled back.
@@ -153,6 +168,24 @@ impl Facts {
         self.database += later.database;
         self.freshness = later.freshness.or(self.freshness.take());
         self.token = self.token.max(later.token);
+        self.moment = later.moment.or(self.moment);
+    }
+
+    /// Adds what another part of the same request cost, whose data stand beside this one's in the answer: that is as fresh
+    /// as the older of them.
+    pub fn join(&mut self, beside: Self) {
+        let freshness = match (self.freshness.take(), beside.freshness.clone()) {
+            (Some(one), Some(other)) => Some(one.older(other)),
+            (one, other) => one.or(other),
+        };
+        self.add(beside);
+        self.freshness = freshness;
+    }
+
+    /// The newest state that the answer reflects.
+    #[must_use]
+    pub fn reflects(&self) -> Option<Token> {
+        self.moment.or(self.token)
     }
 }
 
@@ -191,6 +224,27 @@ pub enum Freshness {
         /// Home region of the data.
         home: RegionTag,
     },
+}
+
+impl Freshness {
+    fn parts(&mut self) -> (u64, &mut RegionTag) {
+        match self {
+            Self::Strong { home } => (0, home),
+            Self::Follower { max_ms, home, .. }
+            | Self::Cache { max_ms, home, .. }
+            | Self::Snapshot { max_ms, home, .. } => (*max_ms, home),
+        }
+    }
+
+    /// The one that promises less, of data that have no one home unless both have it.
+    fn older(mut self, mut other: Self) -> Self {
+        let ((one, home), (two, beside)) = (self.parts(), other.parts());
+        if home != beside {
+            *home = RegionTag::global();
+            *beside = RegionTag::global();
+        }
+        if two > one { other } else { self }
+    }
 }
 
 impl fmt::Display for Freshness {
@@ -351,5 +405,36 @@ mod tests {
         let time = Timestamp::from_millis(1_795_000_000_123);
         assert_eq!(Token::at(time).time(), time);
         assert!(Token::at(time) < Token::at(time.plus(Duration::from_millis(1))));
+    }
+
+    #[test]
+    fn an_answer_of_two_parts_is_as_fresh_as_the_older_one() {
+        let home = |tag: &str| tag.parse::<RegionTag>().unwrap();
+        let old = Freshness::Follower {
+            as_of: Timestamp::from_millis(1_000),
+            max_ms: 4_800,
+            home: home("us1"),
+        };
+        let new = Freshness::Strong { home: home("us1") };
+        let part = |freshness: &Freshness, statements| Facts {
+            freshness: Some(freshness.clone()),
+            statements,
+            ..Facts::default()
+        };
+        for (one, other) in [(&old, &new), (&new, &old)] {
+            let mut facts = part(one, 1);
+            facts.join(part(other, 2));
+            assert_eq!(
+                (facts.freshness.as_ref(), facts.statements),
+                (Some(&old), 3)
+            );
+        }
+        let mut facts = part(&Freshness::Strong { home: home("eu1") }, 0);
+        facts.join(part(&old, 0));
+        let told = facts.freshness.unwrap().to_string();
+        assert!(
+            told.starts_with("follower;") && told.ends_with(";max_ms=4800;home=\"g\""),
+            "{told}"
+        );
     }
 }

@@ -203,7 +203,11 @@ where
             max_ms,
             home: spec.home.clone(),
         });
-        facts.token = facts.token.max(Some(entry.token));
+        if self.0.source.subject.is_some() {
+            facts.token = facts.token.max(Some(entry.token));
+        } else {
+            facts.moment = Some(entry.token);
+        }
         drop(facts);
         self.count(CacheOutcome::Hit);
         Some(entry.read())
@@ -285,7 +289,7 @@ where
         let facts = call.facts();
         // A replica's word is older than what this promises.
         let is_newest = matches!(facts.freshness, Some(Freshness::Strong { .. }));
-        let token = facts.token.unwrap_or(Token::at(read.at));
+        let token = facts.reflects().unwrap_or(Token::at(read.at));
         drop(facts);
         Ok(Arc::new(Entry {
             bytes: (source.bytes)(&read.value).filter(|_| is_newest),

@@ -122,6 +122,9 @@ pub(crate) fn begin_write(remaining: Duration, traceparent: Option<&str>) -> Str
     )
 }
 
+/// The bound of a statement that nothing else bounds, as [`Engine::settings`] has it: the longest deadline.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
+
 /// The bound of the statements that come before BEGIN.
 pub(crate) fn set_timeout(remaining: Duration) -> String {
     format!("SET statement_timeout = {}", timeout_ms(remaining))

@@ -109,7 +109,12 @@ impl Db {
         filter: &FeedFilter,
         limit: u16,
     ) -> Result<FeedSlice, SystemError> {
-        let spec = ReadSpec::reference("list_events", want, None);
+        let spec = ReadSpec {
+            operation: "list_events",
+            want,
+            home: region.clone(),
+            snapshot: None,
+        };
         let (region, filter) = (region.clone(), filter.clone());
         let read = self
             .read(call, spec, async move |session: &Session| {

@@ -63,6 +63,11 @@ pub(crate) enum Shape {
 /// that are not `Send` for every lifetime, which handlers need.
 pub(crate) trait Work<T> {
     async fn run(&self, session: &Session) -> Result<T, DbError>;
+
+    /// Whether some of what it reads is another region's, beside the home of the read.
+    fn crosses(&self, _: &Db) -> bool {
+        false
+    }
 }
 
 /// The work of a read over nothing in particular.

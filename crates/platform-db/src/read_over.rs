@@ -98,12 +98,16 @@ struct Part<'a, H, W> {
     work: &'a W,
 }
 
-impl<H, T, W> Work<T> for Part<'_, H, W>
+impl<H: Homed, T, W> Work<T> for Part<'_, H, W>
 where
     W: AsyncFn(&Session, &[H]) -> Result<T, DbError>,
 {
     async fn run(&self, session: &Session) -> Result<T, DbError> {
         (self.work)(session, &self.homes).await
+    }
+
+    fn crosses(&self, db: &Db) -> bool {
+        self.homes.iter().any(|home| db.is_remote(home.home()))
     }
 }
 

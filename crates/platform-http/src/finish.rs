@@ -215,7 +215,7 @@ fn api_headers(exchange: &Exchange, head: &Head, facts: &Facts, headers: &mut He
     if let Some(token) = facts.token {
         shared.newest.observe(token);
     }
-    let token = facts.token.unwrap_or_else(|| shared.newest.get());
+    let token = facts.reflects().unwrap_or_else(|| shared.newest.get());
     let freshness = facts
         .freshness
         .as_ref()

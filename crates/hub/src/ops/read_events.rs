@@ -160,8 +160,10 @@ async fn slices(
         .filter(|region| !page.unreachable.contains(region));
     let reads = asked.map(async |region| {
         let after = page.places.get(region).copied().unwrap_or(0);
-        let slice = db.feed_slice((call, want), (region, after), filter, limit);
+        let part = call.part();
+        let slice = db.feed_slice((&part, want), (region, after), filter, limit);
         let read = timeout(REGION_WAIT, slice).await;
+        call.facts().join(part.facts().clone());
         (region, read.unwrap_or(Err(SystemError::DeadlineExceeded)))
     });
     let (mut slices, mut missed, mut expired) = (Vec::new(), Vec::new(), Vec::new());

@@ -21,6 +21,7 @@ mod reports;
 mod sales_reports;
 mod search;
 mod unreachable;
+mod walks;
 mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};

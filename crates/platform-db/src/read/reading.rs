@@ -175,7 +175,7 @@ impl<'a> Reading<'a> {
             db: self.db,
             shared: Some(&shared),
         };
-        let remote = self.db.is_remote(&self.spec.home);
+        let remote = self.db.is_remote(&self.spec.home) || work.crosses(self.db);
         let session = || Session::shared(Arc::clone(&shared), self.call, remote);
         let reading = match nearest {
             Some(nearest) => {
@@ -222,7 +222,8 @@ impl<'a> Reading<'a> {
             Some(_) => pools.lease_for_past(deadline).await?,
             None => pools.lease(deadline).await?,
         };
-        let remote = moment.is_at_home() && self.db.is_remote(&self.spec.home);
+        let is_remote = self.db.is_remote(&self.spec.home) || work.crosses(self.db);
+        let remote = moment.is_at_home() && is_remote;
         let mut session = Session::leased(lease, self.call, remote);
         let remaining = until.saturating_duration_since(Instant::now());
         let begin = begin_read(given.engine, moment, remaining);
@@ -278,7 +279,11 @@ impl<'a> Reading<'a> {
         };
         let mut facts = self.call.facts();
         facts.freshness = Some(freshness);
-        facts.token = facts.token.max(Some(token));
+        if matches!(self.shape, Shape::Page | Shape::Snapshot) || self.spec.snapshot.is_some() {
+            facts.moment = Some(token);
+        } else {
+            facts.token = facts.token.max(Some(token));
+        }
     }
 
     /// Whether to read again, why, and after which pause.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Db, DbError, Refusal, TxError, Txn,
-    engine::{Engine, begin_write, set_timeout},
+    engine::{Engine, LONGEST, begin_write, set_timeout},
     keys::{self, KeyRow},
     session::Session,
     txn::Notes,
@@ -98,7 +98,8 @@ impl<'a> Attempt<'a> {
             Err(_) => return End::Failed(DbError::Timeout),
             Ok(Err(Opening::Failed(error))) => return self.rolled_back(session, error).await,
             Ok(Err(Opening::Known(row))) => {
-                self.roll_back(&mut session).await;
+                let settled = self.roll_back(&mut session).await;
+                self.shows_now(settled);
                 return End::Known(row);
             }
             Ok(Ok(closure)) => closure,
@@ -109,7 +110,8 @@ impl<'a> Attempt<'a> {
         }
         match closure {
             Ok(reply) if self.intent.dry_run => {
-                self.roll_back(&mut session).await;
+                let settled = self.roll_back(&mut session).await;
+                self.shows_now(settled);
                 End::Rehearsed(reply)
             }
             Ok(reply) => self.finish(session, &notes, reply).await,
@@ -215,11 +217,24 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// ROLLBACK with the time and the unlock behind it. A connection that does not confirm is discarded.
-    pub(super) async fn roll_back(&self, session: &mut Session) {
+    /// ROLLBACK with the time and the unlock behind it; whether that was confirmed. A connection that does not is
+    /// discarded.
+    pub(super) async fn roll_back(&self, session: &mut Session) -> bool {
         let rolled_back = async { join(session.batch("ROLLBACK"), self.settle(session)).await };
-        if let Ok((Ok(()), Ok(()))) = timeout_at(self.rollback_until(), rolled_back).await {
+        let ended = timeout_at(self.rollback_until(), rolled_back).await;
+        let settled = matches!(ended, Ok((Ok(()), Ok(()))));
+        if settled {
             session.mark_clean();
+        }
+        settled
+    }
+
+    /// What the answer shows was read before now, also where nobody said what time it was behind it.
+    fn shows_now(&self, settled: bool) {
+        if !settled {
+            let now = self.db.time_bound();
+            self.db
+                .answer_strong(&self.intent.call, &self.intent.home, now);
         }
     }
 
@@ -230,7 +245,8 @@ impl<'a> Attempt<'a> {
         session: &mut Session,
     ) -> Result<Option<End<E>>, DbError> {
         if self.intent.dry_run {
-            self.roll_back(session).await;
+            let settled = self.roll_back(session).await;
+            self.shows_now(settled);
             return Ok(None);
         }
         let home = &self.intent.home;
@@ -250,6 +266,7 @@ impl<'a> Attempt<'a> {
             session.mark_clean();
         }
         rolled_back?;
+        self.shows_now(settled.is_ok());
         Ok(match (key?, audit?) {
             (Some(row), _) => Some(End::Known(row)),
             (None, Some(location)) => Some(End::DoneLongAgo { location }),
@@ -265,12 +282,14 @@ impl<'a> Attempt<'a> {
         unlocked
     }
 
-    /// Lets go of the advisory locks, so that the next writer of the hot rows goes on.
+    /// Lets go of the advisory locks, so that the next writer of the hot rows goes on, and of the bound that waiting for
+    /// them had: the connection's next user has a time of its own.
     pub(super) async fn unlock(&self, session: &Session) -> Result<(), DbError> {
         if self.locks().is_empty() {
             Ok(())
         } else {
-            session.batch(UNLOCK).await
+            let unbound = set_timeout(LONGEST);
+            session.batch(&format!("{UNLOCK}; {unbound}")).await
         }
     }
 

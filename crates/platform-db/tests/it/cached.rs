@@ -82,7 +82,7 @@ async fn set(db: &Db, count: i64) -> Token {
     })
     .await
     .unwrap();
-    call.facts().token.unwrap()
+    call.facts().reflects().unwrap()
 }
 
 fn is_cached(facts: &Facts) -> bool {
@@ -132,7 +132,10 @@ async fn what_is_in_memory_costs_nothing_and_says_how_old_it_is() {
     assert_eq!((value, facts.statements, facts.rows), (Some(0), 0, 0));
     let (as_of, max_ms) = age(&facts);
     assert!(max_ms <= 2000 && as_of <= before.plus(Duration::from_secs(2)));
-    assert!(facts.token >= first.token, "not older than what it shows");
+    assert!(
+        facts.reflects() >= first.reflects(),
+        "not older than what it shows"
+    );
     assert!(asked(&test, "hit") > 0);
     // To those who ask for it, the database's own word; and it is kept for the others.
     let bypasses = [
@@ -203,7 +206,7 @@ async fn hard_case_14_a_newer_token_bypasses_and_without_one_it_is_seen_within_t
         let plain = look(&other, &counts, ReadWant::default()).await;
         let told = look(&other, &counts, with_token).await;
         assert_eq!(told.0, Some(count));
-        assert!(told.1.token >= Some(token));
+        assert!(told.1.reflects() >= Some(token));
         if plain.0 != Some(count) {
             let (as_of, _) = age(&plain.1);
             assert!(Token::at(as_of) <= token, "{as_of} {token:?}");
@@ -264,7 +267,7 @@ async fn a_list_is_outdated_by_every_event_of_its_topic() {
             .await
             .unwrap();
         assert!(
-            call.facts().token.unwrap().time() >= read.at,
+            call.facts().reflects().unwrap().time() >= read.at,
             "a walk may begin with it"
         );
         (Vec::clone(&read.value), is_cached(&call.facts()))

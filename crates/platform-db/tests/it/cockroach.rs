@@ -40,7 +40,7 @@ impl Seen {
     }
 
     fn token(&self) -> Token {
-        self.call.facts().token.unwrap()
+        self.call.facts().reflects().unwrap()
     }
 
     fn is_follower(&self) -> bool {
@@ -124,7 +124,7 @@ impl Speaking {
         let write = create_intent(&self.db, &self.key());
         let call = write.call.clone();
         add(&self.db, write, "lamp", 1).await.unwrap();
-        call.facts().token.unwrap()
+        call.facts().reflects().unwrap()
     }
 
     /// Until there is a past that has the thing, for lists too.
@@ -177,7 +177,7 @@ async fn a_write_is_said_as_cockroach_wants_it_and_its_token_is_its_commit() {
         "{said:#?}"
     );
     // The hybrid clock's own figures.
-    let token = call.facts().token.unwrap();
+    let token = call.facts().reflects().unwrap();
     assert_eq!((token.nanos() % 1000, token.logical()), (0, 1));
 }
 

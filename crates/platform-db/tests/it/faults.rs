@@ -115,7 +115,7 @@ async fn hard_case_02_a_commit_whose_answer_is_lost_is_found_by_its_key_row() {
         !call.facts().replayed,
         "it is the first answer, not a repeat"
     );
-    assert!(call.facts().token.is_some());
+    assert!(call.facts().reflects().is_some());
     assert_one_effect(&test, "lamp").await;
     // And the repeat is the stored answer.
     assert_eq!(

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use kernel::{OpError, SystemError};
-use testkit::{Engine, call_with_budget, intent};
+use testkit::{Engine, call_with_budget, eventually, intent};
 
 use crate::fixture::{add, create, create_intent, request, test_db};
 
@@ -53,6 +53,31 @@ async fn hard_case_07_writers_who_name_a_hot_row_queue_and_none_is_run_again() {
     let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database =
                  (SELECT oid FROM pg_database WHERE datname = current_database())";
     assert_eq!(test.count(locks).await, 0, "locks are let go of");
+}
+
+/// The bound of one write's wait in the queue is not its connection's next user's: what that waits for may take longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hard_case_08_a_write_has_its_own_time_whoever_had_the_connection_before() {
+    let test = test_db().await;
+    if !test.speaks_postgres_with("advisory locks") {
+        return;
+    }
+    let db = test.db_with_connections(1);
+    let call = call_with_budget("eu1", Duration::from_secs(2));
+    let mut short = intent(&call, "create_thing", "key-of-lamp");
+    short.hot = vec!["lamp".into()];
+    create(&db, short, "lamp").await.unwrap();
+    let hold = test.query(
+        "BEGIN; LOCK TABLE platform.idempotency_keys IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2.5); COMMIT",
+    );
+    let held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted
+                AND relation = 'platform.idempotency_keys'::regclass";
+    let next = async {
+        eventually("the keys are locked", async || test.count(held).await > 0).await;
+        create(&db, create_intent(&db, "key-of-desk"), "desk").await
+    };
+    let (_, ended) = join(hold, next).await;
+    ended.unwrap();
 }
 
 /// Without naming the row, writers fail each other: each one ends in success or in contention, and the count is

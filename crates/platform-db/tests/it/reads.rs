@@ -49,8 +49,8 @@ async fn a_strong_read_sees_every_write_before_it_and_its_token_covers_it() {
                 home: "eu1".parse().unwrap()
             })
         );
-        assert!(facts.token >= written.facts().token);
-        assert_eq!(facts.token, Some(Token::at(read.at)));
+        assert!(facts.reflects() >= written.facts().reflects());
+        assert_eq!(facts.reflects(), Some(Token::at(read.at)));
         assert_eq!(facts.cross_region, 0);
     }
 }
@@ -126,7 +126,7 @@ async fn hard_case_15_a_walk_shows_its_snapshot_and_ends_at_a_newer_token() {
     // The client sends the newest token it has, which is that of the first page: the page turns.
     let mut second = spec("eu1");
     second.snapshot = Some(first.at);
-    second.want.token = first_call.facts().token;
+    second.want.token = first_call.facts().reflects();
     let call = request(&db);
     read(&db, &call, second.clone()).await.unwrap();
     match call.facts().freshness.clone() {
@@ -137,7 +137,7 @@ async fn hard_case_15_a_walk_shows_its_snapshot_and_ends_at_a_newer_token() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(call.facts().token, first_call.facts().token);
+    assert_eq!(call.facts().reflects(), first_call.facts().reflects());
     // It wrote in between: the walk is over.
     second.want.token = Some(Token::at(first.at.plus(Duration::from_millis(1))));
     let ended = read(&db, &request(&db), second).await;
@@ -162,7 +162,7 @@ async fn a_token_is_kept_over_a_long_way() {
         let write = create_intent(&near, &format!("key-{count:05}"));
         let written = write.call.clone();
         add(&near, write, "lamp", 1).await.unwrap();
-        let token = written.facts().token;
+        let token = written.facts().reflects();
         for (mode, token) in [
             (Some(ReadMode::Local), token),
             (Some(ReadMode::Bounded { max_ms: 10_000 }), token),
@@ -172,7 +172,7 @@ async fn a_token_is_kept_over_a_long_way() {
             (spec.want.mode, spec.want.token) = (mode, token);
             let call = request(&far);
             assert_eq!(read(&far, &call, spec).await.unwrap().value, Some(count));
-            assert!(call.facts().token >= written.facts().token);
+            assert!(call.facts().reflects() >= written.facts().reflects());
         }
     }
     assert!(proxy.hits() >= 15);

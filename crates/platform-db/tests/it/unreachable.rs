@@ -62,10 +62,15 @@ async fn a_hung_region_is_left_out_and_named_until_it_is_healed() {
     if !test.is_postgres_with("a region that policies and advisory locks hang") {
         return;
     }
-    let whole = page(&db, &request(&db), &REGIONS).await.unwrap();
+    let call = request(&db);
+    let whole = page(&db, &call, &REGIONS).await.unwrap();
     assert_eq!(
         (whole.value.as_slice(), whole.unreachable),
         (&REGIONS.map(String::from)[..], vec![])
+    );
+    assert!(
+        call.facts().cross_region > 0,
+        "others' rows are further away"
     );
 
     let hung = test.hang_region("ap1").await;
@@ -78,7 +83,7 @@ async fn a_hung_region_is_left_out_and_named_until_it_is_healed() {
         assert!(!call.remaining().is_zero(), "in time");
         let facts = call.facts().clone();
         assert!(
-            facts.token.unwrap().time() >= part.at,
+            facts.reflects().unwrap().time() >= part.at,
             "what is shown is covered"
         );
         assert!(matches!(facts.freshness, Some(Freshness::Strong { .. })));

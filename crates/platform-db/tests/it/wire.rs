@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use kernel::{Common, OpError, Reply, SystemError};
+use kernel::{Common, Freshness, OpError, Reply, SystemError};
 use platform_db::{Db, ReceiptStatus, Session, Txn, Void};
 use testkit::{
     Act::{Answer, Cut, CutInAnswer, CutInRequest, Delay, Die, Notice, Silence},
@@ -422,6 +422,28 @@ async fn a_fault_of_a_request_leaves_the_making_of_connections_alone() {
             "{act:?}: {ended:?}"
         );
     }
+}
+
+/// The stored answer is of a state that the token has, also where nobody says what time it was behind its reading.
+#[tokio::test]
+async fn a_replays_token_covers_the_write_whatever_becomes_of_the_rollback() {
+    let wired = Wired::new().await;
+    let key = wired.key();
+    let elsewhere = wired.test.db();
+    let intent = create_intent(&elsewhere, &key);
+    let call = intent.call.clone();
+    let first = create(&elsewhere, intent, &key).await.unwrap();
+    let written = call.facts().reflects().unwrap();
+    wired
+        .proxy
+        .arm(Rule::new(When::Text("clock_timestamp"), Cut(Nothing)));
+    let intent = create_intent(&wired.db, &key);
+    let call = intent.call.clone();
+    assert_eq!(create(&wired.db, intent, &key).await.unwrap(), first);
+    assert_eq!(wired.proxy.hits(), 1);
+    let facts = call.facts().clone();
+    assert!(facts.reflects() >= Some(written), "{facts:?}");
+    assert!(matches!(facts.freshness, Some(Freshness::Strong { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,7 +60,10 @@ async fn a_write_stores_its_effect_its_audit_row_its_event_and_its_key() {
         })
     );
     assert!(
-        facts.token.is_some() && facts.commit.is_some() && facts.statements > 0 && facts.rows > 0
+        facts.reflects().is_some()
+            && facts.commit.is_some()
+            && facts.statements > 0
+            && facts.rows > 0
     );
     assert_eq!(
         (facts.retries, facts.cross_region, facts.replayed),
@@ -80,7 +83,7 @@ async fn a_repeat_is_answered_with_the_stored_answer_in_any_region() {
         let call = intent.call.clone();
         assert_eq!(create(&db, intent, "lamp").await.unwrap(), first);
         let facts = call.facts().clone();
-        assert!(facts.replayed && facts.token.is_some());
+        assert!(facts.replayed && facts.reflects().is_some());
         assert_eq!(
             facts.cross_region > 0,
             region != "eu1",
@@ -389,7 +392,7 @@ async fn hard_case_14_a_writes_token_covers_its_commit() {
         )
         .await;
     let stored = Timestamp::from_millis(stored[0][0].as_ref().unwrap().parse().unwrap());
-    let token = call.facts().token.unwrap();
+    let token = call.facts().reflects().unwrap();
     assert!(
         Token::at(stored) <= token && token <= Token::at(after),
         "{stored} {token:?} {after}"
