@@ -212,7 +212,7 @@ fn drop_body(response: &mut Response) {
 fn api_headers(exchange: &Exchange, head: &Head, facts: &Facts, headers: &mut HeaderMap) {
     let shared = exchange.shared();
     let config = &shared.config;
-    if let Some(token) = facts.token {
+    if let Some(token) = facts.token.max(facts.moment) {
         shared.newest.observe(token);
     }
     let token = facts.reflects().unwrap_or_else(|| shared.newest.get());

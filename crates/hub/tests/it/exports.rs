@@ -20,7 +20,7 @@ use tower::ServiceExt as _;
 use warehouse::loading::{NewDocument, NewLine, NewReceipt, load_stock};
 
 use crate::{
-    Company,
+    Company, made,
     plans::HISTORY,
     reports::{item, lose, receive},
     systems,
@@ -123,13 +123,6 @@ async fn priced_lamp(app: &TestApp) -> String {
     let body = json!({"sku": "LAMP-7", "name": "Lamp", "description": "d", "country_of_origin": "DE", "unit": "each",
         "prices": prices});
     made(app, "/v1/warehouse/items", body).await
-}
-
-/// Makes something; its id.
-async fn made(app: &TestApp, path: &str, body: Value) -> String {
-    let answer = app.post(path, body).await;
-    assert!(answer.status.is_success(), "{path}: {}", answer.text);
-    answer.body["id"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn buyer(app: &TestApp, office: &str) -> String {

@@ -28,6 +28,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use platform_db::{Db, Directory, Migrations};
 use platform_http::System;
+use serde_json::Value;
 use testkit::{TestApp, TestDb};
 use topology::Topology;
 
@@ -129,4 +130,11 @@ fn systems_that_ask(
             peers,
         )),
     ]
+}
+
+/// Makes something; its id.
+async fn made(app: &TestApp, path: &str, body: Value) -> String {
+    let answer = app.post(path, body).await;
+    assert!(answer.status.is_success(), "{path}: {}", answer.text);
+    answer.body["id"].as_str().unwrap_or_default().to_owned()
 }

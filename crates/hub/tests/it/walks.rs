@@ -1,17 +1,11 @@
 //! Every list is walked by a client that sends each token it was given (hard case 15).
 
 use axum::http::Method;
-use serde_json::{Value, json};
-use testkit::TestApp;
+use kernel::Token;
+use serde_json::json;
+use testkit::{Answer, TestApp};
 
-use crate::Company;
-
-/// Makes one, whose id is told.
-async fn made(app: &TestApp, path: &str, body: Value) -> String {
-    let answer = app.post_patiently(path, body).await;
-    assert!(answer.status.is_success(), "{path}: {}", answer.text);
-    answer.body["id"].as_str().unwrap_or_default().to_owned()
-}
+use crate::{Company, made};
 
 /// Four of each kind, and the lists that show them, also those that look something up first.
 async fn lists(app: &TestApp) -> Vec<String> {
@@ -114,4 +108,17 @@ async fn hard_case_15_the_pages_turn_on_a_database_that_speaks_cockroach() {
     if let Some(company) = Company::speaking_cockroach().await {
         walk(&company.app()).await;
     }
+}
+
+/// A page tells its own state only, and what reads nothing tells the newest that the process has seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reads_nothing_tells_the_token_of_the_page_before_it() {
+    let company = Company::new().await;
+    let app = company.app();
+    let token = |answer: &Answer| answer.header("consistency-token").parse::<Token>().unwrap();
+    let nothing = || app.get("/v1/nothing");
+    let before = token(&nothing().await);
+    let page = token(&app.get("/v1/accounting/accounts").await);
+    assert!(page > before);
+    assert_eq!(token(&nothing().await), page);
 }
