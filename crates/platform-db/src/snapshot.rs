@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::{
     Db, DbError, Homed, ReadOver, ReadSpec, Session,
-    engine::Engine,
+    engine::{Engine, LONGEST},
     metrics::Why,
     moment::{Given, Moment, Refusal},
     read::{Alone, LOGICAL_TIME, Shape, Work, begin_read, ceil_to_ms},
@@ -19,8 +19,6 @@ use crate::{
     write::{RECONNECT_PAUSE_MS, pause, system_error},
 };
 
-/// One statement's time, as for any request.
-const STATEMENT: Duration = Duration::from_secs(10);
 /// The database ends a snapshot that nobody reads from for so long: longer than a reader of what was sent is waited
 /// for, and short enough for a process that hangs.
 const IDLE: Duration = Duration::from_secs(60);
@@ -140,7 +138,7 @@ impl Db {
         };
         let begin = format!(
             "{}; SET LOCAL idle_in_transaction_session_timeout = {}",
-            begin_read(given.engine, moment, STATEMENT),
+            begin_read(given.engine, moment, LONGEST),
             IDLE.as_millis()
         );
         // The first statement behind BEGIN is what fixes the state on PostgreSQL.
@@ -183,13 +181,13 @@ impl Snapshot {
         read: impl Future<Output = Result<T, DbError>>,
     ) -> Result<T, SystemError> {
         // The database ends a statement that takes too long; this is for one that does not answer at all.
-        let read = timeout(STATEMENT + Duration::from_secs(1), read).await;
+        let read = timeout(LONGEST + Duration::from_secs(1), read).await;
         read.unwrap_or(Err(DbError::Timeout)).map_err(system_error)
     }
 
     /// Lets go of it; the connection serves others.
     pub async fn close(mut self) {
-        let ended = timeout(STATEMENT, self.session.batch("COMMIT")).await;
+        let ended = timeout(LONGEST, self.session.batch("COMMIT")).await;
         if matches!(ended, Ok(Ok(()))) && self.session.failure().is_none() {
             self.session.mark_clean();
         }

@@ -175,7 +175,7 @@ impl<'a> Reading<'a> {
             db: self.db,
             shared: Some(&shared),
         };
-        let remote = self.db.is_remote(&self.spec.home) || work.crosses(self.db);
+        let remote = self.is_remote(work);
         let session = || Session::shared(Arc::clone(&shared), self.call, remote);
         let reading = match nearest {
             Some(nearest) => {
@@ -222,8 +222,7 @@ impl<'a> Reading<'a> {
             Some(_) => pools.lease_for_past(deadline).await?,
             None => pools.lease(deadline).await?,
         };
-        let is_remote = self.db.is_remote(&self.spec.home) || work.crosses(self.db);
-        let remote = moment.is_at_home() && is_remote;
+        let remote = moment.is_at_home() && self.is_remote(work);
         let mut session = Session::leased(lease, self.call, remote);
         let remaining = until.saturating_duration_since(Instant::now());
         let begin = begin_read(given.engine, moment, remaining);
@@ -240,6 +239,14 @@ impl<'a> Reading<'a> {
             at: at?,
             unreachable: Vec::new(),
         })
+    }
+
+    /// Whether what is read at home is another region's, some of it at least.
+    fn is_remote<T, W>(&self, work: &W) -> bool
+    where
+        W: Work<T>,
+    {
+        self.db.is_remote(&self.spec.home) || work.crosses(self.db)
     }
 
     /// The time that a transaction shows.

@@ -98,8 +98,7 @@ impl<'a> Attempt<'a> {
             Err(_) => return End::Failed(DbError::Timeout),
             Ok(Err(Opening::Failed(error))) => return self.rolled_back(session, error).await,
             Ok(Err(Opening::Known(row))) => {
-                let settled = self.roll_back(&mut session).await;
-                self.shows_now(settled);
+                self.roll_back_and_show(&mut session).await;
                 return End::Known(row);
             }
             Ok(Ok(closure)) => closure,
@@ -110,8 +109,7 @@ impl<'a> Attempt<'a> {
         }
         match closure {
             Ok(reply) if self.intent.dry_run => {
-                let settled = self.roll_back(&mut session).await;
-                self.shows_now(settled);
+                self.roll_back_and_show(&mut session).await;
                 End::Rehearsed(reply)
             }
             Ok(reply) => self.finish(session, &notes, reply).await,
@@ -229,13 +227,18 @@ impl<'a> Attempt<'a> {
         settled
     }
 
-    /// What the answer shows was read before now, also where nobody said what time it was behind it.
-    fn shows_now(&self, settled: bool) {
-        if !settled {
-            let now = self.db.time_bound();
-            self.db
-                .answer_strong(&self.intent.call, &self.intent.home, now);
+    /// ROLLBACK behind something that the answer shows.
+    async fn roll_back_and_show(&self, session: &mut Session) {
+        if !self.roll_back(session).await {
+            self.shows_now();
         }
+    }
+
+    /// What the answer shows was read before now, where nobody said what time it was behind it.
+    fn shows_now(&self) {
+        let now = self.db.time_bound();
+        self.db
+            .answer_strong(&self.intent.call, &self.intent.home, now);
     }
 
     /// ROLLBACK, and behind it, in transactions of their own, the key row and the audit row: a twin may have
@@ -245,8 +248,7 @@ impl<'a> Attempt<'a> {
         session: &mut Session,
     ) -> Result<Option<End<E>>, DbError> {
         if self.intent.dry_run {
-            let settled = self.roll_back(session).await;
-            self.shows_now(settled);
+            self.roll_back_and_show(session).await;
             return Ok(None);
         }
         let home = &self.intent.home;
@@ -266,7 +268,9 @@ impl<'a> Attempt<'a> {
             session.mark_clean();
         }
         rolled_back?;
-        self.shows_now(settled.is_ok());
+        if settled.is_err() {
+            self.shows_now();
+        }
         Ok(match (key?, audit?) {
             (Some(row), _) => Some(End::Known(row)),
             (None, Some(location)) => Some(End::DoneLongAgo { location }),
